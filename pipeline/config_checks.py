@@ -1,0 +1,160 @@
+"""Checks across fields, made also when other fields are wrong, so that every error is reported at once."""
+
+import copy
+import math
+from collections.abc import Callable, Iterator
+
+from pydantic import ValidationError
+
+from pipeline.config_messages import Finding, findings
+from pipeline.config_problems import KeyPath
+from pipeline.config_schema import OPTIMIZER_ONLY, Experiment, MatrixNoise
+from pipeline.config_shape import inside
+from pipeline.methods import EarlyStopping, Pruning, Quantization
+
+# What stands in for a broken part that has no default; no check that looks at it is reported.
+STAND_INS = {("name",): "stand-in", ("data",): {"name": "fashion_mnist"}}
+ENTRY_STAND_INS = {"methods": {"name": "dropout"}, "seeds": 2**31 - 1}
+COLUMN_TOLERANCE = 1e-6
+
+
+def validate(value: dict, damaged: set[KeyPath]) -> tuple[Experiment | None, list[Finding]]:
+    """The experiment in a plain document, or None, and everything that is wrong with it.
+
+    Nothing is said about `damaged` paths: that they could not be read has been reported.
+    """
+    experiment, found = None, []
+    try:
+        experiment = whole = Experiment.model_validate(value)
+        broken = set(damaged)
+    except ValidationError as error:
+        found = [finding for finding in findings(error) if not _touches(finding, damaged)]
+        whole, broken = _salvage(value, damaged)
+    found += [finding for check in CHECKS for finding in check(whole) if not _touches(finding, broken)]
+    return (None if found else experiment), found
+
+
+def _salvage(value: dict, damaged: set[KeyPath]) -> tuple[Experiment, set[KeyPath]]:
+    """The experiment with its broken parts replaced by defaults or stand-ins, and the paths of those parts."""
+    value, broken = copy.deepcopy(value), set(damaged)
+    while True:
+        try:
+            return Experiment.model_validate(value), broken
+        except ValidationError as error:
+            for finding in findings(error):
+                broken.add(finding.meant or finding.paths[0])
+                broken.add(_drop(value, finding.paths[0]))
+
+
+def _drop(value: dict, path: KeyPath) -> KeyPath:
+    """Take `path` out of `value`, or what contains it if it is not there; return what was taken out."""
+    if path in STAND_INS:
+        value[path[0]] = STAND_INS[path]
+        return path
+    if len(path) == 2 and path[0] in ENTRY_STAND_INS and isinstance(path[1], int):
+        value[path[0]][path[1]] = ENTRY_STAND_INS[path[0]]
+        return path
+    container = value
+    for step in path[:-1]:
+        container = inside(container, step)
+    if isinstance(container, dict) and path[-1] in container:
+        del container[path[-1]]
+    elif container is not None:
+        return _drop(value, path[:-1])
+    return path
+
+
+def _touches(finding: Finding, broken: set[KeyPath]) -> bool:
+    return any(path[: len(part)] == part for path in finding.paths for part in broken)
+
+
+def _unique_seeds(experiment: Experiment) -> Iterator[Finding]:
+    yield from _repeats("seeds", experiment.seeds, "seed")
+
+
+def _unique_methods(experiment: Experiment) -> Iterator[Finding]:
+    yield from _repeats("methods", [method.name for method in experiment.methods], "method")
+
+
+def _repeats(section: str, items: list, noun: str) -> Iterator[Finding]:
+    for index, item in enumerate(items):
+        first = items.index(item)
+        if first < index:
+            message = f"the {noun} {item!r} is given twice, first as {section}.{first}. Remove one"
+            yield Finding(((section, index), (section, first)), message)
+
+
+def _noise_matrix(experiment: Experiment) -> Iterator[Finding]:
+    if not isinstance(experiment.noise, MatrixNoise):
+        return
+    matrix, classes, path = experiment.noise.matrix, experiment.data.classes, ("noise", "matrix")
+    widths = {len(row) for row in matrix}
+    if len(matrix) != classes or widths != {classes}:
+        size = f"{len(matrix)} rows of {' or '.join(map(str, sorted(widths)))} numbers" if matrix else "empty"
+        message = f"must be {classes} x {classes}, the classes of {experiment.data.name}, but is {size}"
+        yield Finding((path, ("data", "name")), message)
+        return
+    for column in range(classes):
+        total = math.fsum(row[column] for row in matrix)
+        if abs(total - 1) > COLUMN_TOLERANCE:
+            message = f"column {column} sums to {total:.6g}, not 1 (a column holds P(label | true label {column}))"
+            yield Finding((path,), message)
+
+
+def _early_stopping(experiment: Experiment) -> Iterator[Finding]:
+    data = experiment.data
+    for path, _ in _methods(experiment, EarlyStopping):
+        if data.val_fraction == 0:
+            message = "early_stopping needs a validation split. Set data.val_fraction to more than 0, such as 0.1"
+            yield Finding((path, ("data", "val_fraction")), message)
+        elif data.train_examples and data.train_examples * data.val_fraction < 1:
+            message = (
+                f"early_stopping needs a validation split, but a share of {data.val_fraction:g} of "
+                f"{data.train_examples} training images leaves none. Raise data.val_fraction or data.train_examples"
+            )
+            yield Finding((path, ("data", "val_fraction"), ("data", "train_examples")), message)
+
+
+def _pruning(experiment: Experiment) -> Iterator[Finding]:
+    width = experiment.model.width
+    for path, method in _methods(experiment, Pruning):
+        if math.floor(method.ratio * width + 1e-9) >= width:
+            message = f"{method.ratio!r} leaves no filter in the layers of {width} filters (model.width). Give less"
+            yield Finding(((*path, "ratio"), ("model", "width")), message)
+
+
+def _quantization(experiment: Experiment) -> Iterator[Finding]:
+    epochs = experiment.train.epochs
+    for path, method in _methods(experiment, Quantization):
+        if method.warmup_epochs >= epochs:
+            message = f"must be less than train.epochs ({epochs}), but is {method.warmup_epochs}"
+            yield Finding(((*path, "warmup_epochs"), ("train", "epochs")), message)
+        for index, override in enumerate(method.overrides):
+            if override.weight_bits is None and override.activation_bits is None:
+                message = "changes nothing. Give weight_bits, activation_bits or both"
+                yield Finding(((*path, "overrides", index),), message)
+
+
+def _optimizer(experiment: Experiment) -> Iterator[Finding]:
+    train = experiment.train
+    for key, optimizer in OPTIMIZER_ONLY.items():
+        if key in train.model_fields_set and train.optimizer != optimizer:
+            message = f"is for optimizer: {optimizer}, but the optimizer is {train.optimizer}. Remove one of the two"
+            yield Finding((("train", key), ("train", "optimizer")), message)
+
+
+def _methods(experiment: Experiment, kind: type) -> Iterator[tuple[KeyPath, object]]:
+    for index, method in enumerate(experiment.methods):
+        if isinstance(method, kind):
+            yield ("methods", index), method
+
+
+CHECKS: tuple[Callable[[Experiment], Iterator[Finding]], ...] = (
+    _unique_seeds,
+    _unique_methods,
+    _noise_matrix,
+    _early_stopping,
+    _pruning,
+    _quantization,
+    _optimizer,
+)

@@ -1,0 +1,197 @@
+"""The schema of an experiment: every section, its fields, ranges and defaults."""
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat
+from pydantic_core import PydanticCustomError
+
+from pipeline.methods import AnyMethod
+
+NAME_PATTERN = r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$"
+OPTIMIZER_ONLY = {"momentum": "sgd", "weight_decay": "adamw"}
+
+Share = Annotated[FiniteFloat, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=1)]
+Seed = Annotated[int, Field(ge=0, le=2**31 - 1)]
+
+
+class Section(BaseModel):
+    """A strict, frozen part of the configuration."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class ImageData(Section):
+    """What the image sets have in common."""
+
+    classes: ClassVar[int] = 10
+
+    name: str
+    root: str | None = Field(None, min_length=1, description="Folder with the original files; null looks elsewhere.")
+    train_examples: Count | None = Field(None, description="Training images used, from the first; null uses all.")
+    test_examples: Count | None = Field(None, description="Test images used, from the first; null uses all.")
+    val_fraction: FiniteFloat = Field(0.1, ge=0, le=0.5, description="Share of the training images held out.")
+
+
+class FashionMnist(ImageData):
+    """Fashion-MNIST: 28x28 grey images of 10 kinds of clothing."""
+
+    name: Literal["fashion_mnist"] = Field("fashion_mnist", description="The data set.")
+    augment: bool = Field(False, description="Flip images and crop them after padding by 4 pixels.")
+
+
+class Cifar10(ImageData):
+    """CIFAR-10: 32x32 colour images of 10 kinds of things."""
+
+    name: Literal["cifar10"] = Field("cifar10", description="The data set.")
+    augment: bool = Field(True, description="Flip images and crop them after padding by 4 pixels.")
+
+
+AnyData = Annotated[FashionMnist | Cifar10, Field(discriminator="name")]
+
+
+class NoNoise(Section):
+    """Labels as they are."""
+
+    kind: Literal["none"] = Field("none", description="The kind of label noise.")
+
+
+class UniformNoise(Section):
+    """A share of the labels is drawn again over all classes, the true one included."""
+
+    kind: Literal["uniform"] = Field("uniform", description="The kind of label noise.")
+    rate: Share = Field(description="Share of the training labels that are drawn again.")
+
+
+class PairFlipNoise(Section):
+    """A share of the labels moves to the next class."""
+
+    kind: Literal["pair_flip"] = Field("pair_flip", description="The kind of label noise.")
+    rate: Share = Field(description="Share of the training labels that move to the next class.")
+
+
+class MatrixNoise(Section):
+    """Labels follow a full transition matrix."""
+
+    kind: Literal["matrix"] = Field("matrix", description="The kind of label noise.")
+    matrix: list[list[Share]] = Field(
+        description="K x K, P(label = row | true label = column): every column sums to 1 (cleanlab's convention)."
+    )
+
+
+AnyNoise = Annotated[NoNoise | UniformNoise | PairFlipNoise | MatrixNoise, Field(discriminator="kind")]
+
+
+def _resnet_depth(depth: int) -> int:
+    """`depth` itself if it is 6n + 2 with n >= 1 (He et al. 2015, section 4.2)."""
+    if depth < 8 or depth % 6 != 2:
+        raise PydanticCustomError("resnet_depth", "6n + 2, such as 8, 14, 20, 32, 44 or 56")
+    return depth
+
+
+class ResNet20(Section):
+    """The residual network of He et al. for CIFAR-10."""
+
+    # No default: pydantic discriminates between two classes or more, and a file has to name its model all the same.
+    name: Literal["resnet20"] = Field(description="The network.")
+    depth: Annotated[int, AfterValidator(_resnet_depth)] = Field(20, description="Layers with weights: 6n + 2.")
+    width: int = Field(16, ge=1, le=256, description="Filters of the first stage; the others have 2 and 4 times more.")
+    shortcut: Literal["identity", "projection"] = Field(
+        "identity", description="Shortcut where the size changes: subsample and pad, or a 1x1 convolution."
+    )
+
+
+AnyModel = ResNet20  # with a second network: Annotated[ResNet20 | Other, Field(discriminator="name")]
+
+
+class ConstantSchedule(Section):
+    """The learning rate stays."""
+
+    kind: Literal["constant"] = Field("constant", description="The kind of schedule.")
+
+
+class CosineSchedule(Section):
+    """The learning rate falls as half a cosine over the epochs."""
+
+    kind: Literal["cosine"] = Field("cosine", description="The kind of schedule.")
+    final: Share = Field(0.0, description="Last rate as a share of the first.")
+
+
+class StepSchedule(Section):
+    """The learning rate is multiplied by a factor every few epochs."""
+
+    kind: Literal["step"] = Field("step", description="The kind of schedule.")
+    every: Count = Field(description="Epochs between two steps.")
+    factor: FiniteFloat = Field(gt=0, le=1, description="Factor of each step.")
+
+
+class ExponentialSchedule(Section):
+    """The learning rate is multiplied by a factor every epoch."""
+
+    kind: Literal["exponential"] = Field("exponential", description="The kind of schedule.")
+    factor: FiniteFloat = Field(gt=0, le=1, description="Factor of each epoch.")
+
+
+AnySchedule = Annotated[
+    ConstantSchedule | CosineSchedule | StepSchedule | ExponentialSchedule, Field(discriminator="kind")
+]
+
+
+class Train(Section):
+    """How the network is trained; the same for every method."""
+
+    epochs: Count = Field(30, description="Passes over the training images.")
+    batch_size: Count = Field(128, description="Images in a training step.")
+    optimizer: Literal["adam", "adamw", "sgd"] = Field("adam", description="The optimizer.")
+    learning_rate: FiniteFloat = Field(1e-3, gt=0, description="First learning rate.")
+    momentum: FiniteFloat = Field(0.9, ge=0, lt=1, description="Momentum of sgd; for no other optimizer.")
+    weight_decay: FiniteFloat = Field(0.0, ge=0, description="Decoupled decay of adamw; for no other optimizer.")
+    schedule: AnySchedule = Field(ConstantSchedule(), description="How the learning rate changes over the epochs.")
+    statistics: Literal["reestimate", "moving"] = Field(
+        "reestimate", description="Statistics of batch norm and activations: anew from training batches, or moving."
+    )
+    statistics_batches: Count = Field(32, description="Training batches of a re-estimation.")
+    batch_norm_momentum: Annotated[FiniteFloat, Field(ge=0, lt=1)] | Literal["auto"] = Field(
+        "auto", description="Momentum of the moving averages; auto suits the steps of an epoch."
+    )
+    log_both_statistics: bool = Field(False, description="Evaluate with both kinds of statistics.")
+    evaluate_every: Count = Field(1, description="Epochs between two evaluations.")
+    checkpoint_minutes: FiniteFloat = Field(10.0, ge=0, description="Minutes between two checkpoints.")
+
+
+class Convert(Section):
+    """Which TFLite files are written, and how."""
+
+    int8: bool = Field(True, description="Write model_int8.tflite, the fast one.")
+    int4: bool = Field(True, description="Write model_int4.tflite, the small one.")
+    float32: bool = Field(True, description="Write model_float32.tflite to compare with.")
+    per_channel_dense: bool = Field(True, description="One weight scale per output of a dense layer, else one in all.")
+    io: Literal["float32", "int8"] = Field("float32", description="Type of the network's input and output.")
+    weight_storage: Literal["narrow", "scaled"] = Field(
+        "narrow", description="4-bit codes in int8 as they are (-7..7), or spread over the int8 range."
+    )
+
+
+class Verify(Section):
+    """How the TFLite files are checked, and the limits they must keep."""
+
+    examples: Count | None = Field(None, description="Test images compared; null takes all.")
+    code_mismatch: Share = Field(0.0, description="Largest share of output codes that may differ.")
+    decision_agreement: Share = Field(0.999, description="Smallest share of equal decisions.")
+    metric_delta: FiniteFloat = Field(0.1, ge=0, description="Largest difference of the metric in points.")
+    latency_runs: Count = Field(200, description="Timed runs of each file.")
+
+
+class Experiment(Section):
+    """One experiment: data, label noise, network, methods, training, conversion and verification."""
+
+    name: str = Field(pattern=NAME_PATTERN, max_length=100, description="Name of the folders; default: the file's.")
+    data: AnyData = Field(description="The data set.")
+    noise: AnyNoise = Field(NoNoise(), description="Wrong labels put into the training set.")
+    model: AnyModel = Field(ResNet20(name="resnet20"), description="The network.")
+    methods: list[AnyMethod] = Field([], description="Regularisation and compression methods, all at once.")
+    train: Train = Field(Train(), description="How the network is trained.")
+    seeds: list[Seed] = Field([1], min_length=1, description="One training a seed.")
+    baseline: bool = Field(False, description="Train the float network without any method beside it.")
+    convert: Convert = Field(Convert(), description="The TFLite files.")
+    verify: Verify = Field(Verify(), description="How the TFLite files are checked.")

@@ -1,0 +1,138 @@
+"""The image sets a config can name: where they are looked for, in which order, and how much of them is taken."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from pipeline.data import cifar, idx, prepared
+from pipeline.data.image_set import ImageSet
+from pipeline.data.splits import training_subset
+from pipeline.errors import UserError
+
+__all__ = ["SOURCES", "ImageSet", "Place", "Source", "download", "find", "load_images"]
+
+
+@dataclass(frozen=True)
+class Source:
+    """One image set: how its original files are found and read, and what to tell who lacks it."""
+
+    name: str
+    title: str
+    files: str
+    find: Callable[[Path], Path | None]
+    read: Callable[[Path], tuple[ImageSet, ImageSet]]
+    image_shape: tuple[int, int, int]
+    tfds_url: str
+    archive: str
+    package: str | None = None
+    system_folder: Path | None = None
+
+
+@dataclass(frozen=True)
+class Place:
+    """A folder that holds an image set, and what reads its (training, test) sets."""
+
+    folder: Path
+    read: Callable[[], tuple[ImageSet, ImageSet]]
+
+
+_FASHION_MNIST_URL = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"
+_FASHION_MNIST = Source(
+    name="fashion_mnist",
+    title="Fashion-MNIST",
+    files=f"{idx.FILES[0]}(.gz) or one of its three companions",
+    find=idx.find_fashion_mnist,
+    read=idx.read_fashion_mnist,
+    image_shape=idx.IMAGE_SHAPE,
+    tfds_url=f"{_FASHION_MNIST_URL}{idx.FILES[0]}.gz",
+    archive=f"{', '.join(f'{name}.gz' for name in idx.FILES)} from {_FASHION_MNIST_URL}",
+    package="dataset-fashion-mnist",
+    system_folder=Path("/usr/share/datasets/fashion-mnist"),
+)
+_CIFAR10 = Source(
+    name="cifar10",
+    title="CIFAR-10",
+    files="cifar-10-batches-py with data_batch_1 and its companions",
+    find=cifar.find_cifar10,
+    read=cifar.read_cifar10,
+    image_shape=cifar.IMAGE_SHAPE,
+    tfds_url="https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",
+    archive="and unpack https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz",
+)
+SOURCES = {source.name: source for source in (_FASHION_MNIST, _CIFAR10)}
+
+
+def load_images(data: Any) -> tuple[ImageSet, ImageSet]:
+    """The (training, test) sets of the config section `data`: its name, root, train_examples and test_examples.
+
+    With a root: original files or a prepared TFDS data set in that folder, and nowhere else. Without: the system's
+    folder, then TFDS's (TFDS_DATA_DIR or ~/tensorflow_datasets), then a download by TFDS into it.
+    `train_examples` is a random subset, the same for every seed; `test_examples` are the first of the test set.
+
+    Raises:
+        UserError: nothing found, files that are damaged, or more examples asked for than there are.
+    """
+    source = SOURCES[data.name]
+    place = find(source, data.root)
+    if place is None and data.root is not None:
+        raise UserError(_lacking_root(source, Path(data.root).expanduser()))
+    train, test = (place or download(source)).read()
+    _check_count("train_examples", data.train_examples, len(train), f"training set of {source.title}")
+    _check_count("test_examples", data.test_examples, len(test), f"test set of {source.title}")
+    if data.train_examples is not None:
+        train = train.take(training_subset(len(train), data.train_examples))
+    return train, test.take(slice(data.test_examples))
+
+
+def find(source: Source, root: str | None = None) -> Place | None:
+    """Where the image set lies on this machine, or None; a `root` rules out every other folder."""
+    only = Path(root).expanduser() if root is not None else None
+    folder = only or source.system_folder
+    original = source.find(folder) if folder else None
+    if original:
+        return Place(original, partial(source.read, original))
+    ready = prepared.find_prepared(only or prepared.tfds_folder(), source.name)
+    return _prepared_place(source, ready) if ready else None
+
+
+def download(source: Source) -> Place:
+    """Let TFDS download the image set into its folder.
+
+    Raises:
+        UserError: it could not; says every place looked at and every way to get the data.
+    """
+    data_dir = prepared.tfds_folder()
+    try:
+        return _prepared_place(source, prepared.download(source.name, data_dir, source.tfds_url))
+    except UserError as error:
+        looked = [f"{source.system_folder}: no {source.files}"] if source.system_folder else []
+        looked += [f"{data_dir / source.name}: not prepared by TFDS", f"download: {error}"]
+        raise UserError(_missing(f"{source.title} was not found. Looked at:", looked, source)) from error
+
+
+def _prepared_place(source: Source, folder: Path) -> Place:
+    return Place(folder, partial(prepared.read_prepared, folder, source.image_shape))
+
+
+def _lacking_root(source: Source, root: Path) -> str:
+    if not root.is_dir():
+        state = "is not a folder" if root.exists() else "does not exist"
+        return _missing(f"data.root: {root} {state}.", [], source)
+    looked = [f"{root}: no {source.files}", f"{root / source.name}: not prepared by TFDS"]
+    return _missing(f"data.root: {source.title} is not in {root}. Looked at:", looked, source)
+
+
+def _missing(headline: str, looked: list[str], source: Source) -> str:
+    """The message for who lacks an image set: what was looked at, and every way to get it."""
+    ways = [f"download {source.archive}, and set data.root to the folder"]
+    if source.package:
+        ways.insert(0, f"apt-get install {source.package}, and leave data.root out")
+    ways.append("set TFDS_DATA_DIR (or data.root) to a TFDS data folder that holds it")
+    return "\n".join([headline, *(f"  {line}" for line in looked), "Do one of:", *(f"  {way}" for way in ways)])
+
+
+def _check_count(key: str, wanted: int | None, available: int, what: str) -> None:
+    if wanted is not None and wanted > available:
+        raise UserError(f"data.{key}: {wanted} asked for, but the {what} has {available}; lower it or leave it out")

@@ -1,0 +1,265 @@
+"""Which channels of a network must be removed together, and the smaller network without those that are switched off."""
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import tensorflow as tf
+import tf_keras
+from tf_keras import layers as kl
+
+from pipeline.errors import UserError
+from pipeline.models.layers import PadChannels, SeededDropout
+
+WEIGHT_NAMES = ("kernel", "depthwise_kernel", "bias", "gamma", "beta")
+Variables = Mapping[str, Mapping[str, tf.Variable]]
+"""Layer name -> weight name (WEIGHT_NAMES) -> variable."""
+
+
+@dataclass(frozen=True)
+class ChannelGroups:
+    """The channels of a network, as components: channels that an addition or a depthwise kernel ties together.
+
+    `outputs[layer]` (C_out,) and `inputs[layer]` (C_in,) say which component each channel of a layer belongs to;
+    components are numbered 0..size-1. Each of `groups` holds the components made by the same layers, which compete
+    with each other. Components in no group (the network's inputs and outputs) always stay.
+    """
+
+    outputs: Mapping[str, np.ndarray]
+    inputs: Mapping[str, np.ndarray]
+    groups: tuple[np.ndarray, ...]
+    size: int
+
+    def sum_per_component(self, layer: str, weights: np.ndarray) -> np.ndarray:
+        """L1 norm per component (size,) of weights (..., C_out), or depthwise ones (h, w, C_in, multiplier)."""
+        channels = self.outputs[layer]
+        norms = np.abs(np.asarray(weights, np.float64)).reshape(-1, len(channels)).sum(axis=0)
+        return np.bincount(channels, norms, self.size)
+
+
+def float_variables(model: tf_keras.Model) -> dict[str, dict[str, tf.Variable]]:
+    """The variables of a plain network by layer name and weight name; layers without weights are left out."""
+    found = {}
+    for layer in model.layers:
+        named = {name: getattr(layer, name, None) for name in WEIGHT_NAMES}
+        named = {name: variable for name, variable in named.items() if variable is not None}
+        if named:
+            found[layer.name] = named
+    return found
+
+
+def channel_groups(model: tf_keras.Model) -> ChannelGroups:
+    """The components of a plain functional float network and the groups within which filters compete.
+
+    Raises UserError naming the layer whose channels cannot be followed, or cannot be switched off.
+    """
+    components = _Components()
+    known = {id(tensor): components.fresh(tensor.shape[-1]) for tensor in model.inputs}
+    outputs, inputs = {}, {}
+    for layer in model.layers:
+        if isinstance(layer, kl.InputLayer):
+            continue
+        rule = _rule(layer)
+        sources = [_look_up(known, tensor, layer) for tensor in tf.nest.flatten(layer.input)]
+        known[id(layer.output)] = outputs[layer.name] = rule(layer, sources, components)
+        inputs[layer.name] = np.concatenate(sources)
+    ends = [_look_up(known, tensor, model) for tensor in (*model.inputs, *model.outputs)]
+    numbers = components.numbers()
+    outputs = {name: numbers[channels] for name, channels in outputs.items()}
+    inputs = {name: numbers[channels] for name, channels in inputs.items()}
+    fixed = set(numbers[np.concatenate(ends)].tolist())
+    _check_zeros(model, outputs, fixed)
+    return ChannelGroups(outputs, inputs, _groups(model, outputs, fixed), int(numbers.max()) + 1)
+
+
+def shrink(model: tf_keras.Model) -> tf_keras.Model:
+    """The plain network without the channels whose weights are all zero: same layer names, same function.
+
+    At least one channel of every group stays. Raises UserError as `channel_groups` does.
+    """
+    groups = channel_groups(model)
+    alive = _alive(groups, float_variables(model))
+    smaller = tf_keras.models.clone_model(model, clone_function=partial(_smaller_layer, groups, alive))
+    for layer in model.layers:
+        if layer.weights:
+            kept_in, kept_out = alive[groups.inputs[layer.name]], alive[groups.outputs[layer.name]]
+            arrays = [_sliced(layer, array, kept_in, kept_out) for array in layer.get_weights()]
+            smaller.get_layer(layer.name).set_weights(arrays)
+    return smaller
+
+
+class _Components:
+    """Union-find over channels."""
+
+    def __init__(self):
+        self.parents: list[int] = []
+
+    def fresh(self, channels: int) -> np.ndarray:
+        """New components (channels,)."""
+        first = len(self.parents)
+        self.parents.extend(range(first, first + channels))
+        return np.arange(first, first + channels)
+
+    def root(self, component: int) -> int:
+        while self.parents[component] != component:
+            self.parents[component] = self.parents[self.parents[component]]
+            component = self.parents[component]
+        return component
+
+    def tie(self, left: np.ndarray, right: np.ndarray) -> None:
+        for one, other in zip(left.tolist(), right.tolist(), strict=True):
+            self.parents[self.root(other)] = self.root(one)
+
+    def numbers(self) -> np.ndarray:
+        """The number 0..size-1 of every component's root."""
+        roots = [self.root(component) for component in range(len(self.parents))]
+        return np.unique(roots, return_inverse=True)[1]
+
+
+Rule = Callable[[kl.Layer, list[np.ndarray], _Components], np.ndarray]
+
+
+def _same(layer: kl.Layer, sources: list[np.ndarray], components: _Components) -> np.ndarray:
+    return sources[0]
+
+
+def _new(layer: kl.Layer, sources: list[np.ndarray], components: _Components) -> np.ndarray:
+    return components.fresh(layer.output.shape[-1])
+
+
+def _depthwise(layer: kl.DepthwiseConv2D, sources: list[np.ndarray], components: _Components) -> np.ndarray:
+    return np.repeat(sources[0], layer.depth_multiplier)
+
+
+def _flat(layer: kl.Flatten, sources: list[np.ndarray], components: _Components) -> np.ndarray:
+    return np.tile(sources[0], layer.output.shape[-1] // len(sources[0]))
+
+
+def _joined(layer: kl.Concatenate, sources: list[np.ndarray], components: _Components) -> np.ndarray:
+    return np.concatenate(sources)
+
+
+def _padded(layer: PadChannels, sources: list[np.ndarray], components: _Components) -> np.ndarray:
+    return np.concatenate([components.fresh(layer.before), sources[0], components.fresh(layer.after)])
+
+
+def _tied(layer: kl.Add, sources: list[np.ndarray], components: _Components) -> np.ndarray:
+    if len({len(source) for source in sources}) > 1:
+        raise UserError(f"pruning: layer '{layer.name}' adds tensors of different channel counts; give them the same")
+    for source in sources[1:]:
+        components.tie(sources[0], source)
+    return sources[0]
+
+
+_RULES: dict[type, Rule] = {
+    kl.Conv2D: _new,
+    kl.Dense: _new,
+    kl.DepthwiseConv2D: _depthwise,
+    kl.Flatten: _flat,
+    kl.Concatenate: _joined,
+    kl.Add: _tied,
+    PadChannels: _padded,
+    kl.BatchNormalization: _same,
+    kl.ReLU: _same,
+    kl.MaxPooling2D: _same,
+    kl.AveragePooling2D: _same,
+    kl.GlobalAveragePooling2D: _same,
+    kl.GlobalMaxPooling2D: _same,
+    kl.ZeroPadding2D: _same,
+    kl.Dropout: _same,
+    SeededDropout: _same,
+}
+
+
+def _rule(layer: kl.Layer) -> Rule:
+    kind = type(layer)
+    if kind not in _RULES:
+        supported = ", ".join(sorted(known.__name__ for known in _RULES))
+        raise UserError(
+            f"pruning: layer '{layer.name}' is a {kind.__name__}, whose channels it cannot follow; "
+            f"remove the pruning method or replace the layer (supported: {supported})"
+        )
+    if problem := _problem(layer):
+        raise UserError(f"pruning: layer '{layer.name}' ({kind.__name__}) {problem}")
+    return _RULES[kind]
+
+
+def _problem(layer: kl.Layer) -> str | None:
+    rank = len(layer.output.shape)
+    if getattr(layer, "data_format", None) == "channels_first":
+        return "has channels_first images; use channels_last"
+    if getattr(layer, "groups", 1) != 1:
+        return "is a grouped convolution; use groups=1"
+    if isinstance(layer, kl.Concatenate | kl.BatchNormalization):
+        axes = [axis % rank for axis in tf.nest.flatten(layer.axis)]
+        return None if axes == [rank - 1] else "works along another axis than the channels; use axis=-1"
+    return None
+
+
+def _look_up(known: dict[int, np.ndarray], tensor: tf.Tensor, reader: kl.Layer) -> np.ndarray:
+    if id(tensor) not in known:
+        raise UserError(
+            f"pruning: '{reader.name}' reads a tensor of a layer that is used more than once; use a layer of its own"
+        )
+    return known[id(tensor)]
+
+
+def _check_zeros(model: tf_keras.Model, outputs: Mapping[str, np.ndarray], fixed: set[int]) -> None:
+    """A pruned channel is zero only where the activation of zero is zero and batch norm has a gamma to set to zero."""
+    for layer in model.layers:
+        if layer.name not in outputs or fixed.issuperset(outputs[layer.name].tolist()):
+            continue
+        if getattr(layer, "scale", True) is False:
+            raise UserError(f"pruning: layer '{layer.name}' cannot switch a channel off; use scale=True")
+        activation = getattr(layer, "activation", None)
+        if activation is not None and np.any(activation(tf.zeros((1, 2)))):
+            raise UserError(f"pruning: the activation of layer '{layer.name}' does not map 0 to 0; use relu")
+
+
+def _groups(model: tf_keras.Model, outputs: Mapping[str, np.ndarray], fixed: set[int]) -> tuple[np.ndarray, ...]:
+    makers = defaultdict(list)
+    for layer in model.layers:
+        if isinstance(layer, kl.Conv2D | kl.DepthwiseConv2D | kl.Dense):
+            for component in outputs[layer.name].tolist():
+                makers[component].append(layer.name)
+    classes = defaultdict(list)
+    for component in sorted(makers.keys() - fixed):
+        classes[frozenset(makers[component])].append(component)
+    return tuple(np.array(members) for members in classes.values())
+
+
+def _alive(groups: ChannelGroups, variables: Variables) -> np.ndarray:
+    """(size,) bool: False for components of a group whose weights are all zero, but one of a group stays."""
+    total = np.zeros(groups.size)
+    for layer, named in variables.items():
+        for variable in named.values():
+            total += groups.sum_per_component(layer, variable.numpy())
+    alive = np.ones(groups.size, bool)
+    for members in groups.groups:
+        alive[members] = total[members] != 0
+        alive[members[0]] |= not alive[members].any()
+    return alive
+
+
+def _smaller_layer(groups: ChannelGroups, alive: np.ndarray, layer: kl.Layer) -> kl.Layer:
+    config = layer.get_config()
+    kept = alive[groups.outputs[layer.name]]
+    if isinstance(layer, PadChannels):
+        config["before"] = int(kept[: layer.before].sum())
+        config["after"] = int(kept[len(kept) - layer.after :].sum())
+    elif isinstance(layer, kl.Dense):
+        config["units"] = int(kept.sum())
+    elif isinstance(layer, kl.Conv2D):
+        config["filters"] = int(kept.sum())
+    return type(layer).from_config(config)
+
+
+def _sliced(layer: kl.Layer, array: np.ndarray, kept_in: np.ndarray, kept_out: np.ndarray) -> np.ndarray:
+    """The kept part of a vector (C_out,), kernel (..., C_in, C_out) or depthwise kernel (h, w, C_in, multiplier)."""
+    if array.ndim == 1:
+        return array[kept_out]
+    if isinstance(layer, kl.DepthwiseConv2D):
+        return array[:, :, kept_in]
+    return array[..., kept_in, :][..., kept_out]

@@ -1,0 +1,83 @@
+"""Two layers Keras does not have: dropout that repeats itself exactly, and the zero channels of option A shortcuts."""
+
+import zlib
+
+import tensorflow as tf
+import tf_keras
+
+
+def name_seed(seed: int, name: str) -> int:
+    """A seed of 31 bits that depends on `seed` and a layer's name only, in every process alike."""
+    return zlib.crc32(f"{seed}:{name}".encode()) & 0x7FFFFFFF
+
+
+@tf_keras.utils.register_keras_serializable("nibble")
+class SeededDropout(tf_keras.layers.Layer):
+    """Inverted dropout whose mask is a function of (`seed`, layer name, `step`) only, so a resumed run repeats it.
+
+    y = x * keep / (1 - rate), keep ~ Bernoulli(1 - rate); identity unless `training` and the attribute `enabled`
+    (read when the graph is traced). The training loop adds 1 to `step` after each batch and restores it on resume.
+
+    `step` (int64 scalar) is no weight of the layer: it counts batches, which the training loop's checkpoint knows
+    anyway, and a network has the same list of weights, so the same weight files, with dropout as without.
+    """
+
+    def __init__(self, rate: float, seed: int, **kwargs):
+        super().__init__(**kwargs)
+        self.rate = rate
+        self.seed = seed
+        self.enabled = True
+        # Keras makes every variable assigned to an attribute a weight; object.__setattr__ passes that by,
+        # and tracking it lets SavedModel, which traces training too, find it.
+        object.__setattr__(self, "step", tf.Variable(0, dtype=tf.int64, trainable=False, name=f"{self.name}_step"))
+        self._track_trackable(self.step, "step")
+
+    def call(self, inputs: tf.Tensor, training=None) -> tf.Tensor:
+        """Inputs and outputs (B, ...)."""
+        if training is None or not self.enabled or self.rate == 0:
+            return inputs
+        return tf.__internal__.smart_cond.smart_cond(training, lambda: self._dropped(inputs), lambda: inputs)
+
+    def _dropped(self, inputs: tf.Tensor) -> tf.Tensor:
+        seed = tf.stack([tf.constant(name_seed(self.seed, self.name), tf.int64), self.step.read_value()])
+        keep = tf.random.stateless_uniform(tf.shape(inputs), seed, dtype=inputs.dtype) >= self.rate
+        return tf.where(keep, inputs / (1 - self.rate), tf.zeros_like(inputs))
+
+    def compute_output_shape(self, input_shape):
+        """The input's shape."""
+        return input_shape
+
+    def get_config(self) -> dict:
+        """Keras's configuration of the layer."""
+        return {**super().get_config(), "rate": self.rate, "seed": self.seed}
+
+
+def dropout_layers(model: tf_keras.Model) -> list[SeededDropout]:
+    """The SeededDropout layers of `model` by name, those inside wrappers and nested models too."""
+    found = [module for module in model.submodules if isinstance(module, SeededDropout)]
+    return sorted(found, key=lambda layer: layer.name)
+
+
+@tf_keras.utils.register_keras_serializable("nibble")
+class PadChannels(tf_keras.layers.Layer):
+    """`before` and `after` zero channels around the channels of an image (B, H, W, C).
+
+    Option A shortcuts of He et al. 2016, "Deep Residual Learning for Image Recognition", sec. 3.3.
+    """
+
+    def __init__(self, before: int, after: int, **kwargs):
+        super().__init__(**kwargs)
+        self.before = before
+        self.after = after
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        """Inputs (B, H, W, C), outputs (B, H, W, before + C + after)."""
+        return tf.pad(inputs, [[0, 0], [0, 0], [0, 0], [self.before, self.after]])
+
+    def compute_output_shape(self, input_shape):
+        """(B, H, W, before + C + after)."""
+        return tf.TensorShape([*input_shape[:-1], input_shape[-1] + self.before + self.after])
+
+    def get_config(self) -> dict:
+        """Keras's configuration of the layer."""
+        return {**super().get_config(), "before": self.before, "after": self.after}

@@ -1,0 +1,159 @@
+"""Integer operations as XNNPACK computes them, in exact NumPy arithmetic.
+
+Every function takes (operation, input codes int8 (B, ...) each, input tensors, output tensor) and returns int8 codes.
+Accumulators are exact: products of codes are summed in float32 only where no partial sum can leave its 24-bit integers,
+else in float64 (53 bits).
+"""
+
+import math
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+
+EXACT_IN_FLOAT32 = 2**24
+
+
+def conv_2d(operation, inputs, tensors, output) -> np.ndarray:
+    """CONV_2D: (B, H, W, I) -> (B, H', W', O)."""
+    weights = operation.weights
+    kernel = weights.codes.reshape(len(weights.codes), -1)
+    windows = _windows(inputs[0], tensors[0], operation.options, weights.codes.shape[1:3])
+    batch, height, width = windows.shape[:3]
+    rows = windows.transpose(0, 1, 2, 4, 5, 3).reshape(batch * height * width, -1)
+    sums = _exact_product(rows, kernel).reshape(batch, height, width, -1)
+    return _requantize(sums + weights.bias, tensors[0], weights.scales, output, operation)
+
+
+def depthwise_conv_2d(operation, inputs, tensors, output) -> np.ndarray:
+    """DEPTHWISE_CONV_2D: (B, H, W, I) -> (B, H', W', O), O = I * multiplier."""
+    weights = operation.weights
+    channels, outputs = inputs[0].shape[-1], weights.codes.shape[-1]
+    windows = _windows(inputs[0], tensors[0], operation.options, weights.codes.shape[1:3])
+    kernel = weights.codes[0].reshape(*weights.codes.shape[1:3], channels, outputs // channels).astype(np.int32)
+    sums = np.einsum("bhwcij,ijcm->bhwcm", windows.astype(np.int32), kernel).reshape(*windows.shape[:3], outputs)
+    return _requantize(sums + weights.bias, tensors[0], weights.scales, output, operation)
+
+
+def fully_connected(operation, inputs, tensors, output) -> np.ndarray:
+    """FULLY_CONNECTED: (B, I) -> (B, O)."""
+    weights = operation.weights
+    rows = inputs[0].astype(np.int16) - tensors[0].zero_point
+    return _requantize(_exact_product(rows, weights.codes) + weights.bias, tensors[0], weights.scales, output, operation)
+
+
+def add(operation, inputs, tensors, output) -> np.ndarray:
+    """ADD in fixed point: both scale ratios as integers at 2^shift, sum, round half up, shift."""
+    ratios = [np.float32(tensor.scale) / np.float32(output.scale) for tensor in tensors]
+    shift = 20 - math.frexp(max(ratios))[1] + 1
+    factors = [int(np.rint(math.ldexp(float(ratio), shift))) for ratio in ratios]
+    total = sum((codes.astype(np.int64) - tensor.zero_point) * factor
+                for codes, tensor, factor in zip(inputs, tensors, factors, strict=True))
+    return _store((total + (1 << (shift - 1))) >> shift, output, operation)
+
+
+def mean(operation, inputs, tensors, output) -> np.ndarray:
+    """MEAN over height and width: (B, H, W, C) -> (B, C)."""
+    count = inputs[0].shape[1] * inputs[0].shape[2]
+    sums = (inputs[0].astype(np.int32) - tensors[0].zero_point).sum(axis=(1, 2))
+    scale = np.float32(tensors[0].scale) / (np.float32(output.scale) * np.float32(count))
+    return _store(np.rint(sums.astype(np.float32) * scale).astype(np.int64), output, operation)
+
+
+def quantize(operation, inputs, tensors, output) -> np.ndarray:
+    """QUANTIZE from one INT8 grid to another, any shape: the ratio of the scales has 8 fractional bits, half rounds up."""
+    factor = quantize_factor(tensors[0].scale, output.scale)
+    return _store(((inputs[0].astype(np.int32) - tensors[0].zero_point) * factor + 128) >> 8, output, operation)
+
+
+def quantize_factor(scale_in: np.float32, scale_out: np.float32) -> int:
+    """The ratio scale_in / scale_out in 256ths, as XNNPACK's conversion keeps it."""
+    return int(np.rint(np.float32(256) * (np.float32(scale_in) / np.float32(scale_out))))
+
+
+def maximum(operation, inputs, tensors, output) -> np.ndarray:
+    """MAXIMUM with one code: the lower clamp of a signed grid of fewer than 8 bits; any shape."""
+    return np.maximum(inputs[0], np.int8(operation.options["code"]))
+
+
+def max_pool_2d(operation, inputs, tensors, output) -> np.ndarray:
+    """MAX_POOL_2D: (B, H, W, C) -> (B, H', W', C); padding never wins."""
+    return _windows_of(inputs[0], operation.options, operation.options["size"], -128).max(axis=(4, 5))
+
+
+def average_pool_2d(operation, inputs, tensors, output) -> np.ndarray:
+    """AVERAGE_POOL_2D: raw codes summed, padding not counted, integer division, half away from zero."""
+    size = operation.options["size"]
+    sums = _windows_of(inputs[0].astype(np.int32), operation.options, size, 0).sum(axis=(4, 5))
+    ones = np.ones((1, *inputs[0].shape[1:3], 1), np.int32)
+    counts = _windows_of(ones, operation.options, size, 0).sum(axis=(4, 5))
+    magnitude = (np.abs(sums) + counts // 2) // counts
+    return _store(np.sign(sums) * magnitude - output.zero_point, output, operation)
+
+
+def reduce_max(operation, inputs, tensors, output) -> np.ndarray:
+    """REDUCE_MAX over height and width: (B, H, W, C) -> (B, C)."""
+    return inputs[0].max(axis=(1, 2))
+
+
+def pad(operation, inputs, tensors, output) -> np.ndarray:
+    """PAD with the code of zero; options["paddings"]: ((before, after), ...) for H, W, C."""
+    paddings = ((0, 0), *operation.options["paddings"])
+    return np.pad(inputs[0], paddings, constant_values=np.int8(tensors[0].zero_point))
+
+
+def concatenation(operation, inputs, tensors, output) -> np.ndarray:
+    """CONCATENATION of channels; all inputs lie on the output's grid."""
+    return np.concatenate(inputs, axis=-1)
+
+
+def reshape(operation, inputs, tensors, output) -> np.ndarray:
+    """RESHAPE to (B, *output shape)."""
+    return inputs[0].reshape(len(inputs[0]), *output.shape)
+
+
+OPERATIONS = {
+    "CONV_2D": conv_2d, "DEPTHWISE_CONV_2D": depthwise_conv_2d, "FULLY_CONNECTED": fully_connected, "ADD": add,
+    "MEAN": mean, "QUANTIZE": quantize, "MAXIMUM": maximum, "MAX_POOL_2D": max_pool_2d,
+    "AVERAGE_POOL_2D": average_pool_2d, "REDUCE_MAX": reduce_max, "PAD": pad, "CONCATENATION": concatenation,
+    "RESHAPE": reshape,
+}
+
+
+def same_padding(size: int, kernel: int, stride: int) -> tuple[int, int]:
+    """(before, after) of TensorFlow's SAME padding along one axis, in pixels."""
+    total = max((-(-size // stride) - 1) * stride + kernel - size, 0)
+    return total // 2, total - total // 2
+
+
+def _exact_product(rows: np.ndarray, kernel: np.ndarray) -> np.ndarray:
+    """rows (R, I) times kernel (O, I) transposed, exact, int64 (R, O)."""
+    bound = int(np.abs(kernel.astype(np.int64)).sum(axis=1).max()) * 255
+    dtype = np.float32 if bound < EXACT_IN_FLOAT32 else np.float64
+    return (rows.astype(dtype) @ kernel.T.astype(dtype)).astype(np.int64)
+
+
+def _windows(codes, tensor, options, kernel) -> np.ndarray:
+    """Codes minus zero point in windows (B, H', W', C, h, w); padding is 0."""
+    return _windows_of(codes.astype(np.int16) - np.int16(tensor.zero_point), options, kernel, 0)
+
+
+def _windows_of(codes, options, kernel, fill) -> np.ndarray:
+    stride, dilation = options["strides"], options.get("dilation", (1, 1))
+    extent = [(k - 1) * d + 1 for k, d in zip(kernel, dilation, strict=True)]
+    if options["padding"] == "same":
+        edges = [same_padding(codes.shape[1 + axis], extent[axis], stride[axis]) for axis in (0, 1)]
+        codes = np.pad(codes, ((0, 0), *edges, (0, 0)), constant_values=codes.dtype.type(fill))
+    windows = sliding_window_view(codes, extent, axis=(1, 2))
+    return windows[:, :: stride[0], :: stride[1], :, :: dilation[0], :: dilation[1]]
+
+
+def _requantize(sums, tensor, scales, output, operation) -> np.ndarray:
+    """rint(float32(accumulator) * float32(s_in * s_w / s_out)), half to even (XNNPACK's fp32 requantization)."""
+    multiplier = np.float32(tensor.scale) * scales.astype(np.float32) / np.float32(output.scale)
+    return _store(np.rint(sums.astype(np.float32) * multiplier).astype(np.float64), output, operation)
+
+
+def _store(codes, output, operation) -> np.ndarray:
+    """Add the zero point and saturate; a fused ReLU saturates at the code of zero."""
+    lowest = output.zero_point if operation.options.get("relu") else -128
+    return np.clip(codes + output.zero_point, lowest, 127).astype(np.int8)

@@ -1,0 +1,156 @@
+"""Which tensor gets which grid: the bits of every kernel and every activation of a network (TensorFlow-free)."""
+
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from pipeline.errors import UserError
+from pipeline.quantization.graph import LINEAR, PASSING, Group, Node, check_supported, groups_of, nodes_of
+from pipeline.quantization.grid import Grid
+
+
+@dataclass(frozen=True)
+class TensorPlan:
+    """One activation tensor: its grid, and whether training rounds it or only observes its range."""
+
+    grid: Grid
+    signed: bool
+    in_training: bool
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The quantization of one network.
+
+    weight_bits: by linear layer. tensors: by group end. requantized: by linear layer, the coarser copy of its input that
+    is made in front of it. shared: group ends that write onto the grid of the concatenation they feed.
+    """
+
+    nodes: dict[str, Node]
+    groups: dict[str, Group]
+    weight_bits: dict[str, int]
+    tensors: dict[str, TensorPlan]
+    requantized: dict[str, TensorPlan]
+    shared: dict[str, str]
+
+
+@dataclass(frozen=True)
+class _Need:
+    bits: int
+    in_training: bool
+
+
+def plan(model, settings) -> Plan:
+    """Decide the bits of every tensor of a functional float `model`; `settings` are the fields of the quantization method."""
+    nodes = nodes_of(model)
+    check_supported(nodes)
+    groups = groups_of(nodes)
+    bits = _layer_bits(nodes, settings)
+    needs = {end: _needs(end, nodes, groups, bits, settings) for end in groups}
+    shared = _concatenated(nodes, groups)
+    tensors = {end: _tensor_plan(end, needs[end], nodes, groups, settings) for end in groups if end not in shared}
+    requantized = _requantized(nodes, groups, bits, tensors, settings)
+    weight_bits = {name: layer_bits[0] for name, layer_bits in bits.items()}
+    return Plan(nodes, groups, weight_bits, tensors, requantized, shared)
+
+
+def tensor_source(name: str, nodes: dict[str, Node], groups: dict[str, Group]) -> str:
+    """The group end whose codes reach the output of layer `name` through poolings, paddings and dropout."""
+    while name not in groups:
+        name = nodes[name].inputs[0]
+    return name
+
+
+def is_signed(name: str, nodes: dict[str, Node]) -> bool:
+    """Whether the output of layer `name` can be negative."""
+    node = nodes[name]
+    if node.kind in ("InputLayer", "ReLU"):
+        return False
+    if node.kind in LINEAR | {"Add", "BatchNormalization"}:
+        return True
+    return any(is_signed(source, nodes) for source in node.inputs)
+
+
+def _layer_bits(nodes, settings) -> dict[str, tuple[int, int]]:
+    """(weight bits, input activation bits) by linear layer: default, then first and last, then overrides in order."""
+    linear = [node.name for node in nodes.values() if node.kind in LINEAR]
+    ends = {name for name in linear if _at_input(name, nodes) or _at_output(name, nodes)}
+    bits = {}
+    for name in linear:
+        default = (settings.first_last_bits,) * 2 if name in ends else (settings.weight_bits, settings.activation_bits)
+        bits[name] = default
+    for override in settings.overrides:
+        matched = [name for name in linear if fnmatchcase(name, override.layers)]
+        if not matched:
+            raise UserError(f"quantization.overrides: '{override.layers}' matches no layer; there are: {', '.join(linear)}")
+        for name in matched:
+            bits[name] = (override.weight_bits or bits[name][0], override.activation_bits or bits[name][1])
+    return bits
+
+
+def _at_input(name, nodes) -> bool:
+    sources = nodes[name].inputs
+    return not sources or all(nodes[s].kind not in LINEAR and _at_input(s, nodes) for s in sources)
+
+
+def _at_output(name, nodes) -> bool:
+    consumers = nodes[name].consumers
+    return not consumers or all(nodes[c].kind not in LINEAR and _at_output(c, nodes) for c in consumers)
+
+
+def _needs(end, nodes, groups, bits, settings) -> list[_Need]:
+    """What the consumers of a group's output ask of it, looking through layers that pass codes on unchanged."""
+    if not nodes[end].consumers:
+        return [_Need(8, False)]
+    found = []
+    for consumer in nodes[end].consumers:
+        kind = nodes[consumer].kind
+        if kind in PASSING:
+            found += _needs(consumer, nodes, groups, bits, settings)
+        elif kind in LINEAR:
+            found.append(_Need(bits[consumer][1], True))
+        elif kind == "Concatenate":
+            found += _needs(consumer, nodes, groups, bits, settings)
+        else:
+            found.append(_side_need(settings))
+    return found
+
+
+def _side_need(settings) -> _Need:
+    """Sums, averages and lone batch norms: no layer inputs in the paper's sense; 8 bits on the device only, or the layer's."""
+    if settings.residual_bits == "same":
+        return _Need(settings.activation_bits, True)
+    return _Need(8, False)
+
+
+def _tensor_plan(end, needs, nodes, groups, settings) -> TensorPlan:
+    if nodes[end].kind == "InputLayer":
+        return TensorPlan(Grid.of(8, False, True), False, False)
+    bits = max(need.bits for need in needs)
+    return _on_grid(bits, any(need.in_training and need.bits == bits for need in needs), is_signed(end, nodes), settings)
+
+
+def _on_grid(bits, in_training, signed, settings) -> TensorPlan:
+    return TensorPlan(Grid.of(bits, signed, settings.activation_range == "unsigned"), signed, in_training)
+
+
+def _concatenated(nodes, groups) -> dict[str, str]:
+    """Groups that only feed a concatenation write straight onto its grid: {group end: concatenation}."""
+    shared = {}
+    for node in nodes.values():
+        if node.kind == "Concatenate":
+            shared.update({source: node.name for source in node.inputs
+                           if source in groups and nodes[source].consumers == [node.name]
+                           and nodes[source].kind != "InputLayer"})
+    return shared
+
+
+def _requantized(nodes, groups, bits, tensors, settings) -> dict[str, TensorPlan]:
+    """Linear layers whose input tensor is finer than they ask for: a coarser copy is made in front of them."""
+    result = {}
+    for name, (_, activation_bits) in bits.items():
+        source = tensor_source(nodes[name].inputs[0], nodes, groups)
+        have = tensors[source]
+        if have.grid.bits > activation_bits:
+            result[name] = _on_grid(activation_bits, True, have.signed, settings)
+    return result
+

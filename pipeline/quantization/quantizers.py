@@ -1,0 +1,118 @@
+"""The paper's quantizers as TF-MOT `Quantizer`s: one rounding forward, nothing backward."""
+
+import tensorflow as tf
+from tensorflow_model_optimization.python.core.quantization.keras.quantizers import Quantizer
+
+from pipeline.quantization.grid import Grid, weight_top_code
+
+RANGE_NAME = "activation_range"
+
+
+def straight_through(function, x):
+    """`function(x)` forward, the identity backward: dL/dx = dL/dy (paper sec. 2.2; Bengio et al. 2013)."""
+
+    @tf.custom_gradient
+    def op(x):
+        return function(x), lambda dy: dy
+
+    return op(x)
+
+
+def round_to_grid(weights: tf.Tensor, bits: int, axes: list[int]) -> tf.Tensor:
+    """round(W / s) * s with s = max|W| / (2^(bits-1) - 1) over `axes`; any shape, same shape back (paper sec. 2.2)."""
+    scale = tf.reduce_max(tf.abs(weights), axis=axes, keepdims=True) / weight_top_code(bits)
+    return tf.round(tf.math.divide_no_nan(weights, scale)) * scale
+
+
+def fake_quantize(x: tf.Tensor, limit: tf.Tensor, grid: Grid) -> tf.Tensor:
+    """Round x of any shape to `grid` with step limit / top code, saturating at its lowest and highest code."""
+    if grid.low == 0 and grid.uses_all_codes:
+        return tf.quantization.fake_quant_with_min_max_vars(x, 0.0, limit, num_bits=grid.bits)
+    if grid.low == -128:
+        return tf.quantization.fake_quant_with_min_max_vars(x, limit * (-128 / 127), limit, num_bits=8)
+    return tf.quantization.fake_quant_with_min_max_vars(x, -limit, limit, num_bits=grid.bits, narrow_range=True)
+
+
+class KernelQuantizer(Quantizer):
+    """Weights: one scale per output channel (or per tensor), always from the current weights (paper sec. 2.2)."""
+
+    def __init__(self, bits: int, per_channel: bool = True, depthwise: bool = False):
+        self.bits, self.per_channel, self.depthwise = bits, per_channel, depthwise
+        self.enabled = True
+
+    def build(self, tensor_shape, name, layer):
+        """No state: the scale follows from the weights."""
+        return {}
+
+    def reduction_axes(self, rank: int) -> list[int]:
+        """The axes of a kernel of this rank that share one scale (a depthwise kernel has two channel axes)."""
+        channel_axes = (2 if self.depthwise else 1) if self.per_channel else 0
+        return list(range(rank - channel_axes))
+
+    def __call__(self, inputs, training, weights, **kwargs):
+        """Quantized weights, same shape as `inputs`."""
+        if not self.enabled:
+            return inputs
+        axes = self.reduction_axes(len(inputs.shape))
+        return straight_through(lambda w: round_to_grid(w, self.bits, axes), inputs)
+
+    def get_config(self):
+        return {"bits": self.bits, "per_channel": self.per_channel, "depthwise": self.depthwise}
+
+
+class ActivationQuantizer(Quantizer):
+    """Activations: scale of this batch in training, exponential moving average in inference (paper sec. 2.2).
+
+    `in_training=False` only observes the range in training: tensors that are no layer's input (sums, logits) are
+    rounded on the device but not in the paper's training graph.
+    """
+
+    def __init__(self, bits: int, signed: bool, unsigned_range: bool = False, in_training: bool = True,
+                 ema_momentum: float = 0.99):
+        self.grid = Grid.of(bits, signed, unsigned_range)
+        self.signed, self.unsigned_range, self.in_training = signed, unsigned_range, in_training
+        self.ema_momentum = ema_momentum
+        self.enabled = True
+
+    def build(self, tensor_shape, name, layer):
+        """A scalar: the largest magnitude seen; 0 means nothing seen yet."""
+        return {RANGE_NAME: layer.add_weight(f"{name}_{RANGE_NAME}", shape=(), initializer="zeros", trainable=False)}
+
+    def __call__(self, inputs, training, weights, **kwargs):
+        """Quantized activations, same shape as `inputs`."""
+        average = weights[RANGE_NAME]
+        if not training:
+            return fake_quantize(inputs, average, self.grid) if self.enabled else inputs
+        limit = self._batch_limit(tf.stop_gradient(inputs))
+        seen = tf.where(average > 0, average * self.ema_momentum + limit * (1 - self.ema_momentum), limit)
+        average.assign(seen)
+        if not (self.enabled and self.in_training):
+            return inputs
+        return straight_through(lambda x: fake_quantize(x, limit, self.grid), inputs)
+
+    def _batch_limit(self, x):
+        largest = tf.reduce_max(x)
+        if self.signed:
+            largest = tf.maximum(largest, -tf.reduce_min(x))
+        return tf.maximum(largest, 1e-6)
+
+    def get_config(self):
+        return {"bits": self.grid.bits, "signed": self.signed, "unsigned_range": self.unsigned_range,
+                "in_training": self.in_training, "ema_momentum": self.ema_momentum}
+
+
+class PixelQuantizer(Quantizer):
+    """The network's input: pixel / 255 in [0, 1] is already on an 8-bit grid of step 1/255; nothing is lost."""
+
+    grid = Grid.of(8, signed=False, unsigned_range=True)
+
+    def build(self, tensor_shape, name, layer):
+        """No state: the step is 1/255."""
+        return {}
+
+    def __call__(self, inputs, training, weights, **kwargs):
+        """Inputs rounded to multiples of 1/255, same shape."""
+        return straight_through(lambda x: fake_quantize(x, tf.constant(1.0), self.grid), inputs)
+
+    def get_config(self):
+        return {}

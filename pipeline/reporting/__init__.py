@@ -1,0 +1,1 @@
+"""The parts of the run report: reading, summarising, drawing, and writing it down."""

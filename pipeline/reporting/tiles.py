@@ -1,0 +1,89 @@
+"""The row of headline numbers under the verdict."""
+
+from typing import Literal
+
+from pipeline.reporting import words
+from pipeline.reporting.blocks import Tile
+from pipeline.reporting.naming import has_noise
+from pipeline.reporting.read import Json, Run, mapping, number
+from pipeline.reporting.summary import compare, shipped, worst
+
+
+def headline_tiles(run: Run) -> tuple[Tile, ...]:
+    """Accuracy, memorised labels, size, latency, exactness; each says so when it is missing."""
+    return _accuracy(run), _memorised(run), _size(run), _latency(run), _codes(run), _decisions(run)
+
+
+def _missing(label: str, why: str) -> Tile:
+    return Tile(label, words.MISSING, why, "missing")
+
+
+def _accuracy(run: Run) -> Tile:
+    label, accuracy = "clean test accuracy", compare(run, "metrics", "accuracy")
+    if accuracy.method is None:
+        return _missing(label, "no seed has finished")
+    value = words.percent(accuracy.method.mean)
+    if accuracy.baseline is None or accuracy.difference is None:
+        return Tile(label, value, "no baseline to compare with")
+    detail = f"{words.points(accuracy.difference.mean)} against the baseline's {words.percent(accuracy.baseline.mean)}"
+    return Tile(label, value, detail, "good" if accuracy.difference.mean >= 0 else "bad")
+
+
+def _memorised(run: Run) -> Tile:
+    label, share = "wrong labels memorised", compare(run, "train_noisy_fit")
+    if not has_noise(run):
+        return Tile(label, "none", "the training labels were left clean")
+    if share.method is None:
+        return _missing(label, "no seed has recorded it")
+    value = words.percent(share.method.mean)
+    if share.baseline is None:
+        return Tile(label, value, "no baseline to compare with")
+    state = "good" if share.method.mean <= share.baseline.mean else "bad"
+    return Tile(label, value, f"baseline: {words.percent(share.baseline.mean)}", state)
+
+
+def _size(run: Run) -> Tile:
+    label, best = "int8 file", shipped(run)
+    sizes = mapping(best.verification, "size_bytes") if best else {}
+    int8, int4, whole = (number(sizes, kind) for kind in ("int8", "int4", "float32"))
+    if int8 is None:
+        return _missing(label, "no int8 file was verified")
+    of_float = f"{words.ratio(int8, whole)} of float; " if whole else "no float file; "
+    small = f"int4: {words.kilobytes(int4)}, {words.ratio(int4, whole)}" if int4 and whole else "no int4 file"
+    return Tile(label, words.kilobytes(int8), of_float + small)
+
+
+def _latency(run: Run) -> Tile:
+    label, best = "int8 latency, one image", shipped(run)
+    latencies = mapping(best.verification, "latency_ms") if best else {}
+    int8, whole = (number(latencies, kind, "median") for kind in ("int8", "float32"))
+    if int8 is None:
+        return _missing(label, "no int8 file was timed")
+    detail = f"{words.ratio(int8, whole)} of float, {words.milliseconds(whole)}" if whole else "no float file timed"
+    return Tile(label, words.milliseconds(int8), detail)
+
+
+def _codes(run: Run) -> Tile:
+    label, share = "output codes that differ", worst(run, "code_mismatch", max)
+    if share is None:
+        return _missing(label, "not compared with LiteRT")
+    return Tile(label, words.mismatch(share), "integer model against LiteRT", _limit_state(run, "code_mismatch"))
+
+
+def _decisions(run: Run) -> Tile:
+    label, equal = "decisions equal", worst(run, "decision_agreement", min)
+    if equal is None:
+        return _missing(label, "not compared with LiteRT")
+    state = _limit_state(run, "decision_agreement")
+    return Tile(label, words.agreement(equal), "Keras evaluation against LiteRT", state)
+
+
+def _limit_state(run: Run, key: str) -> Literal["good", "bad"]:
+    return "bad" if any(_beyond_limit(seed.verification, key) for seed in run.verified) else "good"
+
+
+def _beyond_limit(verification: Json, key: str) -> bool:
+    value, limit = number(verification, key), number(verification, "limits", key)
+    if value is None or limit is None:
+        return False
+    return value < limit if key == "decision_agreement" else value > limit

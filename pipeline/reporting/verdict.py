@@ -1,0 +1,164 @@
+"""The first thing a reader sees: PASS or FAIL, one paragraph with the numbers, and what to be careful about."""
+
+from pipeline.reporting import words
+from pipeline.reporting.blocks import Verdict, VerdictState
+from pipeline.reporting.naming import data_name, has_noise, method_name, noise_phrase, unit_word
+from pipeline.reporting.read import Json, Run, mapping, number, sequence
+from pipeline.reporting.summary import Comparison, Spread, compare, missing_seeds, shipped, worst
+
+HEADLINES = {"pass": "PASS", "fail": "FAIL", "unverified": "NOT VERIFIED", "unfinished": "UNFINISHED"}
+
+
+def judge(run: Run) -> Verdict:
+    """The verdict on a run, whatever of it exists."""
+    state, reason = _state(run)
+    return Verdict(
+        state=state,
+        headline=f"{HEADLINES[state]}: {reason}",
+        text=" ".join(_sentences(run)),
+        failures=tuple(_failures(run)),
+        warnings=tuple(_warnings(run)),
+    )
+
+
+def _failures(run: Run) -> list[str]:
+    failures = []
+    for seed in run.verified:
+        listed = [f"{seed.name}: {failure}" for failure in sequence(seed.verification, "failures")]
+        unnamed = seed.verification.get("passed") is False and not listed
+        failures += [f"{seed.name}: verification failed without naming a limit"] if unnamed else listed
+    return failures
+
+
+def _state(run: Run) -> tuple[VerdictState, str]:
+    total = len(run.seeds)
+    if failed := [seed.name for seed in run.verified if seed.verification.get("passed") is not True]:
+        return "fail", f"{words.listing(failed)} missed the verification limits ({len(failed)} of {total})."
+    if run.status.get("state") == "failed":
+        return "fail", f"the run stopped. {run.status.get('message') or 'It left no message.'}"
+    if not total:
+        return "unfinished", "nothing has been trained in this folder yet."
+    if missing := missing_seeds(run):
+        return "unfinished", f"{words.listing(missing)} did not finish."
+    if len(run.verified) < total:
+        return "unverified", f"{total - len(run.verified)} of {unit_word(run, total)} still to be compared with LiteRT."
+    return "pass", f"every verification limit is met ({unit_word(run, total)})."
+
+
+def _warnings(run: Run) -> list[str]:
+    warnings = []
+    if len(run.finished) == 1:
+        warnings.append("Only one seed: no spread is known. Differences of a few points may be chance.")
+    if run.finished and (missing := missing_seeds(run)):
+        warnings.append(f"The numbers are without {words.listing(missing)}, which did not finish.")
+    if run.baseline_folder and not run.baseline:
+        warnings.append(f"The baseline's folder {run.baseline_folder} is not there: nothing to compare with.")
+    if run.baseline and (missing := missing_seeds(run.baseline)):
+        warnings.append(f"The baseline has not finished {words.listing(missing)}.")
+    return warnings + [f"Not read: {note}." for note in _notes(run)]
+
+
+def _notes(run: Run) -> list[str]:
+    theirs = run.baseline.notes if run.baseline else ()
+    return [*run.notes, *(f"baseline, {note}" for note in theirs)]
+
+
+def _sentences(run: Run) -> list[str]:
+    if not run.finished:
+        return [f"No seed of this run on {data_name(run)} has finished, so there is no result yet."]
+    accuracy = compare(run, "metrics", "accuracy")
+    device = _device_sentences(run) if run.verified else [_unverified_sentence()]
+    return [_accuracy(run, accuracy), _gain(run, accuracy), *_memorised(run), *device]
+
+
+def mean_and_range(spread: Spread | None, run: Run) -> str:
+    """`81.2 % (mean of 3 seeds, 80.4 to 82.0 %)`."""
+    if spread is None:
+        return words.MISSING
+    if spread.n == 1:
+        return f"{words.percent(spread.mean)} (one seed)"
+    low, high = words.percent(spread.low).removesuffix(" %"), words.percent(spread.high)
+    return f"{words.percent(spread.mean)} (mean of {unit_word(run, spread.n)}, {low} to {high})"
+
+
+def _accuracy(run: Run, accuracy: Comparison) -> str:
+    method = method_name(run)
+    network = f"the network with {method}" if method else "the network (no method: a baseline)"
+    start = f"Trained on {data_name(run)} with {noise_phrase(run)}, {network}"
+    if accuracy.method is None:
+        return f"{start} has finished, but its clean test accuracy is missing."
+    return f"{start} classifies {mean_and_range(accuracy.method, run)} of the clean test images correctly."
+
+
+def _gain(run: Run, accuracy: Comparison) -> str:
+    if run.baseline is None:
+        return "No baseline is there to compare with, so what the method gains is unknown."
+    if accuracy.baseline is None:
+        return "The baseline has no finished seed yet, so what the method gains is unknown."
+    reached = mean_and_range(accuracy.baseline, run)
+    return f"The baseline, trained on the same labels in the same order, reaches {reached}{_difference(accuracy)}."
+
+
+def _difference(accuracy: Comparison) -> str:
+    difference = accuracy.difference
+    if difference is None:
+        return "; no seed of both has finished, so the difference is unknown"
+    size = words.points(abs(difference.mean)).lstrip("+")
+    change = f"the method {'gains' if difference.mean >= 0 else 'LOSES'} {size}"
+    interval = difference.interval()
+    if interval is None:
+        return f": {change} (one pair, no interval)"
+    low, high = (words.points(end).removesuffix(" points") for end in interval)
+    doubt = ", so not clearly different from zero" if interval[0] <= 0 <= interval[1] else ""
+    return f": {change} (95 % t interval {low} to {high}, n = {difference.n}{doubt})"
+
+
+def _memorised(run: Run) -> list[str]:
+    if not has_noise(run):
+        return ["The training labels were left clean, so there was nothing wrong to memorise."]
+    share = compare(run, "train_noisy_fit")
+    if share.method is None:
+        return ["How many of the wrong training labels it memorised is missing."]
+    ours = f"It memorised {words.percent(share.method.mean)} of the wrong training labels"
+    return [f"{ours}; the baseline {words.percent(share.baseline.mean)}." if share.baseline else f"{ours}."]
+
+
+def _unverified_sentence() -> str:
+    return "Nothing has been compared with LiteRT yet: size, latency and exactness are unknown."
+
+
+def _device_sentences(run: Run) -> list[str]:
+    record = shipped(run).verification
+    return [_size(mapping(record, "size_bytes")), _latency(mapping(record, "latency_ms")), _exactness(run)]
+
+
+def _size(sizes: Json) -> str:
+    whole, int8, int4 = (number(sizes, kind) for kind in ("float32", "int8", "int4"))
+    if int8 is None and int4 is None:
+        return "No int8 and no int4 file was made."
+    of_float = f" ({words.ratio(int8, whole)} of the float file's {words.kilobytes(whole)})" if whole else ""
+    first = "No int8 file was made" if int8 is None else f"The int8 file has {words.kilobytes(int8)}{of_float}"
+    of_float = f" ({words.ratio(int4, whole)})" if whole else ""
+    second = "no int4 file was made" if int4 is None else f"the int4 file {words.kilobytes(int4)}{of_float}"
+    return f"{first}, {second}." if whole else f"{first}, {second}; there is no float file to compare with."
+
+
+def _latency(latencies: Json) -> str:
+    whole, int8, int4 = (number(latencies, kind, "median") for kind in ("float32", "int8", "int4"))
+    if int8 is None:
+        return "The int8 latency is missing."
+    of_float = f", {words.ratio(int8, whole)} of the float file's {words.milliseconds(whole)}" if whole else ""
+    slow = f"; the int4 file takes {words.milliseconds(int4)}" if int4 is not None else ""
+    return f"One image takes {words.milliseconds(int8)} in int8 (median){of_float}{slow}."
+
+
+def _exactness(run: Run) -> str:
+    share, equal = worst(run, "code_mismatch", max), worst(run, "decision_agreement", min)
+    if share is None and equal is None:
+        return "How exactly LiteRT computes what training evaluated is missing."
+    examples = worst(run, "examples", min)
+    over = f"Over {words.count(examples)} test images" if examples else "Over the test images"
+    codes = "no output code differs" if share == 0 else f"{words.mismatch(share)} of the output codes differ"
+    of_seeds = f" (worst of {unit_word(run, len(run.verified))})" if len(run.verified) > 1 else ""
+    decisions = f"{words.agreement(equal)} of the decisions equal those of the Keras evaluation"
+    return f"{over} {codes} between the integer model and LiteRT, and {decisions}{of_seeds}."

@@ -1,0 +1,80 @@
+"""Which epoch of a run counts, and the scores that follow from it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+History = Sequence[dict]  # lines of metrics.jsonl
+
+
+class StoppingRule(Protocol):
+    """What early stopping decides, from the metrics alone."""
+
+    def best_epoch(self, history: History) -> int:
+        """The 1-based epoch to keep."""
+
+    def should_stop(self, history: History) -> bool:
+        """Whether the last line is the last one needed."""
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The last epoch counts; with early stopping the best one on noisy validation labels, never by the test set.
+
+    Epochs before `warmup` is over trained another network, a float one: early stopping does not choose among them.
+    """
+
+    rule: StoppingRule | None
+    warmup: int
+    test_metric: str
+
+    @property
+    def name(self) -> str:
+        """As in scores.json."""
+        return "early stopping" if self.rule else "last epoch"
+
+    def epoch(self, history: History) -> int:
+        """The 1-based epoch that counts so far."""
+        candidates = self._candidates(history)
+        return self.rule.best_epoch(candidates) if self.rule and candidates else history[-1]["epoch"]
+
+    def keeps_last(self, history: History) -> bool:
+        """Whether the weights of the last line's epoch have to be kept for the end."""
+        return self.rule is not None and self.epoch(history) == history[-1]["epoch"]
+
+    def is_over(self, history: History) -> bool:
+        """Whether early stopping ends the run."""
+        return self.rule is not None and self.rule.should_stop(self._candidates(history))
+
+    def _candidates(self, history: History) -> list[dict]:
+        return [line for line in history if line["epoch"] > self.warmup and line[self.test_metric] is not None]
+
+
+def selection_rule(methods: Sequence, test_metric: str) -> Selection:
+    """The rule of a run with these methods; epochs without `test_metric` were not evaluated."""
+    rule = next((method for method in methods if method.name == "early_stopping"), None)
+    return Selection(rule, max([getattr(method, "warmup_epochs", 0) for method in methods], default=0), test_metric)
+
+
+def oracle(history: History, test_metric: str) -> dict:
+    """The best epoch by the test set: to know what was lost, never a result."""
+    best = max((line for line in history if line[test_metric] is not None), key=lambda line: line[test_metric])
+    return {test_metric: best[test_metric], "epoch": best["epoch"]}
+
+
+def scores(result, task, seed: int, fold: int | None = None) -> dict:
+    """The content of scores.json from a TrainResult and its Task."""
+    line = next(line for line in result.history if line["epoch"] == result.epoch_selected)
+    copied = ("val_accuracy", "val_clean_accuracy", "train_noisy_fit", "train_clean_fit")
+    return {
+        "task": task.name,
+        "metrics": task.score(line),
+        "epochs_run": len(result.history),
+        "seed": seed,
+        "fold": fold,
+        "selection": result.selection,
+        "epoch_selected": result.epoch_selected,
+        "oracle": oracle(result.history, task.test_metric),
+        **{key: line[key] for key in copied if key in line},
+        "seconds": sum(line["seconds"] for line in result.history),
+    }

@@ -1,0 +1,62 @@
+"""What is learned: the loss of a batch, the metrics of a network, the numbers that make a score."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import tensorflow as tf
+
+from pipeline.evaluation import multiclass_metrics
+from pipeline.training_data import TrainingData
+
+Predict = Callable[[np.ndarray], np.ndarray]  # images uint8 (N, H, W, C) to logits float32 (N, K)
+
+
+class Task(Protocol):
+    """One kind of labels; the training loop knows no other."""
+
+    name: str
+    metric_names: tuple[str, ...]  # keys of `evaluate`
+    test_metric: str  # the key of `evaluate` that the oracle maximises
+
+    def loss(self, logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+        """The mean loss of a batch, a scalar."""
+
+    def evaluate(self, predict: Predict, data: TrainingData) -> dict[str, float | None]:
+        """The evaluation keys of a line of metrics.jsonl."""
+
+    def score(self, line: dict) -> dict:
+        """`metrics` of scores.json from the selected line of metrics.jsonl."""
+
+
+@dataclass(frozen=True)
+class Multiclass:
+    """One of K classes: softmax cross entropy of one-hot targets that the methods may have smoothed."""
+
+    classes: int
+    smoothers: tuple[Callable[[tf.Tensor], tf.Tensor], ...] = ()
+
+    name = "multiclass"
+    test_metric = "test_accuracy"
+    metric_names = (
+        "train_eval_loss", "train_accuracy", "train_noisy_fit", "train_clean_fit",
+        "val_loss", "val_accuracy", "val_clean_accuracy", "test_loss", "test_accuracy",
+    )  # fmt: skip
+
+    def loss(self, logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+        """Mean cross entropy in nats; logits (B, K), labels int64 (B,)."""
+        targets = tf.one_hot(labels, self.classes)
+        for smooth in self.smoothers:
+            targets = smooth(targets)
+        return tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(targets, logits))
+
+    def evaluate(self, predict: Predict, data: TrainingData) -> dict[str, float | None]:
+        """Losses, accuracies and fits of `pipeline.evaluation.multiclass_metrics`."""
+        return multiclass_metrics(
+            predict(data.train_images), predict(data.val_images), predict(data.test_images), data
+        )
+
+    def score(self, line: dict) -> dict:
+        """Accuracy in [0, 1] and loss in nats on the clean test set."""
+        return {"accuracy": line["test_accuracy"], "loss": line["test_loss"]}

@@ -1,0 +1,247 @@
+"""Training: one loop for every method, which can be killed at any moment and goes on with the same numbers."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+import tf_keras
+
+from pipeline.checkpoints import Checkpoint, assign, newest_checkpoint, save_checkpoint, save_weights
+from pipeline.data.batches import training_batches
+from pipeline.divergence import culprit, is_divergence
+from pipeline.errors import RunFailed
+from pipeline.inference import compile_logits
+from pipeline.optimizers import learning_rate, make_optimizer
+from pipeline.progress import TrainingProgress
+from pipeline.run_files import write_jsonl
+from pipeline.selection import selection_rule
+from pipeline.statistics import Statistics, statistics_batches
+from pipeline.stopping import StopFlag, Stopped
+from pipeline.tasks import Multiclass, Task
+from pipeline.training_data import TrainingData
+from pipeline.training_step import compile_step
+
+BEST_WEIGHTS = "best.weights.h5"
+METRICS = "metrics.jsonl"
+STEPS_BETWEEN_REPORTS = 20
+
+PrepareEvaluation = Callable[[tf_keras.Model], AbstractContextManager]
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """What training hands on: a line of metrics an epoch, and the 1-based epoch whose weights the model now has."""
+
+    history: list[dict]
+    epoch_selected: int
+    selection: str
+
+
+def train(
+    model: tf_keras.Model,
+    data: TrainingData,
+    settings,
+    methods: Sequence,
+    seed: int,
+    folder: Path,
+    augment: bool,
+    stop: StopFlag,
+    progress: TrainingProgress,
+    prepare_evaluation: PrepareEvaluation = nullcontext,
+    task: Task | None = None,
+) -> TrainResult:
+    """Train the wrapped `model` by the config section `settings`, or go on from the last checkpoint in `folder`.
+
+    Leaves the selected weights, with the statistics they are evaluated with, in the model and in best.weights.h5.
+    `prepare_evaluation(model)` is entered around every evaluation. Raises Stopped after a checkpoint if `stop` is set,
+    RunFailed if the loss diverges, UserError if a checkpoint belongs to another network.
+    """
+    task = task or Multiclass(data.classes, tuple(method.smooth for method in methods))
+    run = _Run(model, data, settings, methods, seed, folder, augment, stop, progress, prepare_evaluation, task)
+    try:
+        run.resume()
+        run.train()
+        return run.finish()
+    finally:
+        progress.finish()
+
+
+@dataclass
+class _Run:
+    """A training run; `state` is where it stands, `steps` the length of an epoch."""
+
+    model: tf_keras.Model
+    data: TrainingData
+    settings: object
+    methods: Sequence
+    seed: int
+    folder: Path
+    augment: bool
+    stop: StopFlag
+    progress: TrainingProgress
+    prepare_evaluation: PrepareEvaluation
+    task: Task
+
+    def __post_init__(self):
+        self.steps = max(len(self.data.train_images) // self.settings.batch_size, 1)
+        self.selection = selection_rule(self.methods, self.task.test_metric)
+        self.optimizer = make_optimizer(self.settings, self.model)
+        self.total = tf.Variable(0.0, dtype=tf.float64, trainable=False)
+        self.state = Checkpoint()
+        self.step = None
+        self.saved_at = self.started = time.monotonic()
+
+    def resume(self) -> None:
+        """Take up the last whole checkpoint, if there is one."""
+        checkpoint = newest_checkpoint(self.folder, self.progress.warning)
+        if checkpoint:
+            where = f"the checkpoint in {self.folder}"
+            assign(self.model.variables, checkpoint.model, where)
+            assign(self.optimizer.variables, checkpoint.optimizer, where)
+            self.total.assign(checkpoint.loss_sum)
+            self.state = replace(checkpoint, model=[], optimizer=[])
+        self._write_metrics()
+        self.progress.start(self.settings.epochs, self.steps, self._done())
+
+    def train(self) -> None:
+        """Train what is left; if asked to stop, save first."""
+        while self.state.epoch < self.settings.epochs and not self.selection.is_over(self.state.history):
+            self._prepare(self.state.epoch)
+            try:
+                self._train_epoch()
+                line = self._line()
+            except Stopped:
+                self._save()
+                raise
+            self._complete(line)
+
+    def finish(self) -> TrainResult:
+        """Put the selected weights and their statistics into the model and into best.weights.h5."""
+        if self.step is None:  # nothing was left to train: the methods have not yet seen the model
+            self._prepare(self.state.epoch - 1)
+        if self.state.best:
+            assign(self.model.variables, self.state.best, "the best epoch")
+        if self.settings.statistics == "reestimate":
+            self.statistics.reestimate(self._statistics_batches())
+        save_weights(self.model, self.folder / BEST_WEIGHTS)
+        return TrainResult(self.state.history, self.selection.epoch(self.state.history), self.selection.name)
+
+    def _prepare(self, epoch: int) -> None:
+        changed = [method.before_epoch(self.model, epoch, self.settings.epochs) for method in self.methods]
+        if any(changed) or self.step is None:
+            self.step = compile_step(self.model, self.optimizer, self.task, self.methods, self.total)
+            self.logits = compile_logits(self.model, self.stop.check)
+            self.statistics = Statistics(self.model)
+
+    def _train_epoch(self) -> None:
+        data, state = self.data, self.state
+        batches = training_batches(
+            data.train_images, data.train_labels, self.settings.batch_size, self.seed, state.epoch, self.augment
+        )
+        for images, labels in islice(batches, state.step, None):
+            self.stop.check()
+            self._train_step(images, labels)
+            state.step += 1
+            self._report()
+            if time.monotonic() - self.saved_at > 60 * self.settings.checkpoint_minutes:
+                self._save()
+
+    def _train_step(self, images: np.ndarray, labels: np.ndarray) -> None:
+        number = self._done()
+        try:
+            self.step(images, labels, np.float32(self._rate(number)), np.int64(number))
+        except tf.errors.InvalidArgumentError as error:
+            if not is_divergence(error):
+                raise
+            raise RunFailed(self._divergence(culprit(self.model, self.task, self.methods, images, labels))) from error
+
+    def _divergence(self, what: str) -> str:
+        state = self.state
+        return (
+            f"training diverged in epoch {state.epoch + 1}, step {state.step + 1} of {self.steps} (step "
+            f"{self._done() + 1} of the run): {what} is not finite. Try a smaller train.learning_rate than "
+            f"{self.settings.learning_rate:g}. The checkpoints in {self.folder} are from before"
+        )
+
+    def _report(self) -> None:
+        if self.state.step % STEPS_BETWEEN_REPORTS == 0 or self.state.step == self.steps:
+            self.progress.steps(self._done(), float(self.total.numpy()) / self.state.step)
+
+    def _line(self) -> dict:
+        epoch = self.state.epoch + 1
+        evaluated = epoch % self.settings.evaluate_every == 0 or epoch == self.settings.epochs
+        return {
+            "epoch": epoch,
+            "learning_rate": self._rate(self.state.epoch * self.steps),
+            "train_loss": float(self.total.numpy()) / self.steps,
+            **(self._evaluate() if evaluated else dict.fromkeys(self.task.metric_names)),
+            "seconds": self._seconds(),
+        }
+
+    def _evaluate(self) -> dict:
+        configured = self.settings.statistics
+        metrics = self._evaluate_with(configured)
+        if self.settings.log_both_statistics:
+            other = {"reestimate": "moving", "moving": "reestimate"}[configured]
+            metrics[other] = self._evaluate_with(other)
+        return metrics
+
+    def _evaluate_with(self, statistics: str) -> dict:
+        reestimated = self.statistics.reestimated(self._statistics_batches())
+        with reestimated if statistics == "reestimate" else nullcontext(), self.prepare_evaluation(self.model):
+            return self.task.evaluate(self._finite_logits, self.data)
+
+    def _finite_logits(self, images: np.ndarray) -> np.ndarray:
+        logits = self.logits(images)
+        if not np.isfinite(logits).all():
+            raise RunFailed(self._divergence("the network's output in evaluation"))
+        return logits
+
+    def _statistics_batches(self) -> Iterator[np.ndarray]:
+        settings = self.settings
+        return statistics_batches(
+            self.data.train_images, settings.batch_size, self.seed, settings.statistics_batches
+        )
+
+    def _complete(self, line: dict) -> None:
+        state = self.state
+        state.history.append(line)
+        state.epoch, state.step, state.seconds = state.epoch + 1, 0, 0.0
+        self.total.assign(0.0)
+        self.started = time.monotonic()
+        if self.selection.keeps_last(state.history):
+            state.best = _values(self.model.variables)
+        self._write_metrics()
+        self.progress.epoch(line)
+        self._save()
+
+    def _save(self) -> None:
+        model, optimizer = self.model.variables, self.optimizer.variables
+        here = {"loss_sum": float(self.total.numpy()), "seconds": self._seconds()}
+        state = replace(self.state, **here, model=_values(model), optimizer=_values(optimizer))
+        for variable, value in zip([*model, *optimizer], state.model + state.optimizer, strict=True):
+            if not np.isfinite(value).all():
+                raise RunFailed(self._divergence(f"'{variable.name}'"))
+        save_checkpoint(self.folder, state)
+        self.saved_at = time.monotonic()
+
+    def _write_metrics(self) -> None:
+        write_jsonl(self.folder / METRICS, self.state.history)
+
+    def _rate(self, step: int) -> float:
+        return learning_rate(self.settings, step, self.steps)
+
+    def _done(self) -> int:
+        return self.state.epoch * self.steps + self.state.step
+
+    def _seconds(self) -> float:
+        return self.state.seconds + time.monotonic() - self.started
+
+
+def _values(variables: Sequence) -> list[np.ndarray]:
+    return [variable.numpy() for variable in variables]

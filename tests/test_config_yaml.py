@@ -1,0 +1,85 @@
+"""YAML as the configuration reads it."""
+
+import math
+
+import pytest
+
+from pipeline.config_problems import Place
+from pipeline.config_yaml import dump, parse
+from tests.config_samples import MINIMAL, errors_of
+
+
+def value_of(text):
+    document = parse(text, lambda line: Place("f", line))
+    assert document.problems == []
+    return document.value
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("1e-4", 1e-4),
+        ("1E5", 1e5),
+        ("-.5", -0.5),
+        ("2.", 2.0),
+        ("1_000", "1_000"),
+        ("1:30", "1:30"),
+        ("0x1F", "0x1F"),
+        ("2020-01-01", "2020-01-01"),
+        ("yes", "yes"),
+        ("off", "off"),
+        ("True", True),
+        ("~", None),
+        ("", None),
+        ("-7", -7),
+        ("0", 0),
+        ("+5", 5),
+        (".INF", math.inf),
+        ("-.inf", -math.inf),
+        ("'5'", "5"),
+        ("!!str 5", "5"),
+        ("!!float 5", 5.0),
+        ("[1, {a: b}]", [1, {"a": "b"}]),
+        ("{}", {}),
+    ],
+)
+def test_plain_values(text, value):
+    result = value_of(text)
+    assert result == value and type(result) is type(value)
+
+
+@pytest.mark.parametrize("value", ["1e-4", "08", "~", "true", "", "-", "5", ".nan", "é", 1e-9, 1e300, -3, None, True])
+def test_what_is_dumped_is_read_back_with_its_type(value):
+    result = value_of(dump({"key": [value]}))["key"][0]
+    assert result == value and type(result) is type(value)
+
+
+def test_every_key_and_entry_knows_its_line():
+    document = parse("a: 1\nb:\n  c: [2,\n    3]\n  d:\n  - e: 5\n", lambda line: Place("f", line))
+    lines = {path: place.line for path, place in document.places.items()}
+    assert lines[("a",)] == 1 and lines[("b",)] == 2 and lines[("b", "c")] == 3
+    assert lines[("b", "c", 0)] == 3 and lines[("b", "c", 1)] == 4 and lines[("b", "d", 0, "e")] == 6
+    assert document.place(("b", "c", 1, "unknown", 7)).line == 4
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("seeds: [01]", "seeds.0: 01 is ambiguous. Write 1, or '01' for text"),
+        ("train: {epochs: 0030}", "train.epochs: 0030 is ambiguous. Write 30, or '0030' for text"),
+        ("seeds: [00]", "seeds.0: 00 is ambiguous. Write 0, or '00' for text"),
+        ("data: {name: cifar10}", "data: given twice, first at "),
+        ("train: {epochs: 3, epochs: 4}", "train.epochs: given twice, first at "),
+        ("train: {[a]: 3}", "train: a key must be a plain word"),
+        ("train: !!python/object:os.system {}", "train: the tag tag:yaml.org,2002:python/object:os.system is not read"),
+        ("train: {epochs: !!int x}", "train.epochs: 'x' is not a number that can be read"),
+        ("train: {epochs: !!bool 3}", "train.epochs: the tag tag:yaml.org,2002:bool does not fit '3'"),
+        ("seeds: [%s]" % ("9" * 5000), "seeds.0: '9999"),
+        ('data2: "a\\0"', "data2: the text holds a NUL or half a surrogate pair"),
+        ('data2: "\\ud800"', "data2: the text holds a NUL or half a surrogate pair"),
+    ],
+)
+def test_values_that_cannot_be_read_are_reported_with_the_other_errors(tmp_path, line, message):
+    errors = errors_of(tmp_path, f"{MINIMAL}{line}\nbaseline: 3\n")
+    assert errors[0].startswith(f"experiment.yaml:2: {message}")
+    assert errors[1:] == ["experiment.yaml:3: baseline: expected true or false, not 3"]

@@ -14,6 +14,7 @@ from pipeline.errors import UserError
 from pipeline.run_files import replacing, write_npz
 
 KEPT = 2
+HDF5_OVERHEAD = 2**20  # bytes, generously
 PATTERN = "checkpoint-*.npz"
 ARRAYS = ("model", "optimizer", "best")
 
@@ -89,8 +90,10 @@ def assign(variables: Sequence, values: Sequence[np.ndarray], where: str) -> Non
 
 
 def save_weights(model, path: Path) -> None:
-    """Write the weights of a tf_keras model to `path` (*.weights.h5), whole or not at all."""
+    """Write the weights of a tf_keras model to `path` (*.weights.h5), whole or not at all. Raises like `replacing`."""
+    room = 2 * sum(variable.numpy().nbytes for variable in model.variables) + HDF5_OVERHEAD
     with replacing(path) as temporary:
+        temporary.write_bytes(bytes(room))  # on a full disk HDF5 ends the process with a segmentation fault
         model.save_weights(str(temporary))
 
 

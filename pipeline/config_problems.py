@@ -16,8 +16,6 @@ ALIASES = {
     "bits": ("weight_bits",),
     "bs": ("batch_size",),
     "cifar": ("cifar10",),
-    "clothes": ("fashion_mnist",),
-    "config": ("model",),
     "conversion": ("convert",),
     "dataset": ("data",),
     "decay": ("weight_decay", "rate"),

@@ -31,7 +31,7 @@ def describe_environment() -> dict:
         "cpu": _cpu_model(),
         "cores": os.cpu_count(),
         "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
-        "commit": _commit(Path(__file__).parents[1]),
+        "commit": commit_of(Path(__file__).parents[1]),
         "command": shlex.join(sys.orig_argv),
     }
 
@@ -51,7 +51,7 @@ def _cpu_model() -> str | None:
     return platform.processor() or None
 
 
-def _commit(folder: Path) -> str | None:
+def commit_of(folder: Path) -> str | None:
     """The commit that is checked out in `folder`, with `-dirty` if files differ from it; None if it is no checkout."""
     if not (folder / ".git").exists():
         return None

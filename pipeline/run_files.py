@@ -42,14 +42,14 @@ def replacing(path: Path) -> Iterator[Path]:
     Raises RunFailed if the disk is full, UserError if writing is forbidden; `path` is then as it was before.
     """
     temporary = path.with_name(f"{TEMPORARY}{os.getpid()}-{path.name}")
-    try:
-        with clear_disk_errors(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
+    with clear_disk_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
             yield temporary
             _sync(temporary)
             os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+        finally:
+            temporary.unlink(missing_ok=True)
 
 
 def write_bytes(path: Path, data: bytes) -> None:

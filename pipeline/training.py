@@ -158,14 +158,16 @@ class _Run:
         except tf.errors.InvalidArgumentError as error:
             if not is_divergence(error):
                 raise
-            raise RunFailed(self._divergence(culprit(self.model, self.task, self.methods, images, labels))) from error
+            what = culprit(self.model, self.task, self.methods, images, labels)
+            raise self._divergence(what, number) from error
 
-    def _divergence(self, what: str) -> str:
-        state = self.state
-        return (
-            f"training diverged in epoch {state.epoch + 1}, step {state.step + 1} of {self.steps} (step "
-            f"{self._done() + 1} of the run): {what} is not finite. Try a smaller train.learning_rate than "
-            f"{self.settings.learning_rate:g}. The checkpoints in {self.folder} are from before"
+    def _divergence(self, what: str, number: int) -> RunFailed:
+        """The error for a 0-based step `number` of the run."""
+        epoch, step = divmod(number, self.steps)
+        return RunFailed(
+            f"training diverged at step {number + 1} (epoch {epoch + 1}, its step {step + 1} of {self.steps}): {what} is "
+            f"not finite. Try a smaller train.learning_rate than {self.settings.learning_rate:g}. What {self.folder} "
+            "keeps is from before"
         )
 
     def _report(self) -> None:
@@ -199,7 +201,7 @@ class _Run:
     def _finite_logits(self, images: np.ndarray) -> np.ndarray:
         logits = self.logits(images)
         if not np.isfinite(logits).all():
-            raise RunFailed(self._divergence("the network's output in evaluation"))
+            raise self._divergence("the network's output in evaluation", self._done() - 1)
         return logits
 
     def _statistics_batches(self) -> Iterator[np.ndarray]:
@@ -226,7 +228,7 @@ class _Run:
         state = replace(self.state, **here, model=_values(model), optimizer=_values(optimizer))
         for variable, value in zip([*model, *optimizer], state.model + state.optimizer, strict=True):
             if not np.isfinite(value).all():
-                raise RunFailed(self._divergence(f"'{variable.name}'"))
+                raise self._divergence(f"'{variable.name}'", self._done() - 1)
         save_checkpoint(self.folder, state)
         self.saved_at = time.monotonic()
 

@@ -137,8 +137,10 @@ def test_option_a_streams_are_one_component_wherever_their_channel_moves():
 def test_groups_of_option_a():
     model = resnet((8, 8, 1), 4, depth=8, width=4)
     groups = channel_groups(model)
-    makers = [sorted(layer for layer, found in groups.outputs.items() if "conv" in layer and members[0] in found)
-              for members in groups.groups]
+    makers = [
+        sorted(layer for layer, found in groups.outputs.items() if "conv" in layer and members[0] in found)
+        for members in groups.groups
+    ]
     sizes = {tuple(names): len(members) for names, members in zip(makers, groups.groups, strict=True)}
     assert sizes == {
         ("conv0", "s1b1_conv2", "s2b1_conv2", "s3b1_conv2"): 4,

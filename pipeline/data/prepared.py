@@ -16,6 +16,7 @@ from pipeline.data.image_set import ImageSet, checked_set
 from pipeline.errors import UserError
 
 PROBE_SECONDS = 10
+RETRIES = 3  # TFDS would try ten times, over 205 s, and its threads hold up the exit of a failed download
 
 
 def tfds_folder() -> Path:
@@ -63,7 +64,9 @@ def download(name: str, data_dir: Path, url: str) -> Path:
     """
     _probe(url)
     import tensorflow_datasets as tfds
+    from tensorflow_datasets.core.download import downloader
 
+    downloader.MAX_RETRIES = RETRIES
     config = tfds.download.DownloadConfig(try_download_gcs=False)
     failures = (
         OSError,

@@ -38,3 +38,17 @@ class Quantization(Method):
         0.99, ge=0, lt=1, description="Momentum of the moving average of the activation scales used for inference."
     )
     overrides: list[LayerBits] = Field([], description="Other bits for layers whose name fits a pattern.")
+
+    def wrap(self, model):
+        """The quantization-aware copy of a float model."""
+        from pipeline.quantization.scheme import quantize
+
+        return quantize(model, self)
+
+    def before_epoch(self, model, epoch: int, epochs: int) -> bool:
+        """Float until the warm-up is over; True where that changes the graph."""
+        if not self.warmup_epochs:
+            return False
+        from pipeline.quantization.scheme import set_enabled
+
+        return set_enabled(model, epoch >= self.warmup_epochs)

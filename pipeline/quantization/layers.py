@@ -45,11 +45,11 @@ class FoldedBatchNorm(tf_keras.layers.Layer):
     Training folds the statistics of the batch, inference the moving ones (Jacob et al. 2018, sec. 3.2).
     """
 
-    def __init__(self, linear, batch_norm, bits: int, **kwargs):
+    def __init__(self, linear, batch_norm, bits: int, per_channel: bool = True, **kwargs):
         super().__init__(**kwargs)
-        self.linear, self.batch_norm, self.bits = linear, batch_norm, bits
+        self.linear, self.batch_norm = linear, batch_norm
         depthwise = isinstance(linear, tf_keras.layers.DepthwiseConv2D)
-        self.quantizer = KernelQuantizer(bits, depthwise=depthwise)
+        self.quantizer = KernelQuantizer(bits, per_channel, depthwise)
         self.kernel_name = "depthwise_kernel" if depthwise else "kernel"
 
     moving_mean = property(lambda self: self.batch_norm.moving_mean)
@@ -94,7 +94,8 @@ class FoldedBatchNorm(tf_keras.layers.Layer):
 
     def get_config(self):
         parts = {"linear": tf_keras.layers.serialize(self.linear), "batch_norm": tf_keras.layers.serialize(self.batch_norm)}
-        return {**super().get_config(), **parts, "bits": self.bits}
+        quantizer = {"bits": self.quantizer.bits, "per_channel": self.quantizer.per_channel}
+        return {**super().get_config(), **parts, **quantizer}
 
     @classmethod
     def from_config(cls, config):

@@ -11,9 +11,11 @@ from pipeline.quantization.integer_model import IntegerModel, Operation, Tensor,
 from pipeline.quantization.integer_ops import quantize_factor
 from pipeline.quantization.plan import Plan, plan, tensor_source
 from pipeline.quantization.scheme import (
+    float_network,
     kernel_quantizers,
     plain_network,
     range_variables,
+    recipe_of,
     settings_of,
     variables_by_layer,
 )
@@ -50,6 +52,20 @@ def device_arithmetic(model, weight_spacing: str = "narrow"):
     finally:
         for variable, value in saved:
             variable.assign(value)
+
+
+def rounded_network(model):
+    """The float network with the quantized model's weights, kernels rounded to their codes; a float model unchanged."""
+    if recipe_of(model) is None:
+        return model
+    network, settings = float_network(model), settings_of(model)
+    lowering = _Lowering(model, plan(network, settings), settings, "narrow")
+    for group in lowering.plan.groups.values():
+        node = lowering.plan.nodes[group.head]
+        if node.kind in LINEAR:
+            kernel = variables_by_layer(network)[node.name]
+            lowering.round_kernel(node, group, kernel.get("kernel", kernel.get("depthwise_kernel")))
+    return network
 
 
 class _Lowering:
@@ -256,6 +272,16 @@ class _Lowering:
         stored = _tflite_layout(node, (codes * spacing).astype(np.int8))
         return Weights(stored, used, bias, quantizer.bits, spacing), step
 
+    def round_kernel(self, node, group, variable) -> None:
+        """Assign the kernel that its codes mean to a float network's variable."""
+        folded, quantizer = self._folded(node, group), self.kernel_quantizers[node.name]
+        gain = folded.gain if self.settings.batch_norm == "fold" else np.ones_like(folded.gain)
+        matrix = _output_major(node, folded.kernel)
+        gain = _column(np.where(gain == 0, 1, gain), matrix)
+        codes, scales = _round_weights((matrix * gain).astype(np.float32), quantizer.bits, quantizer.per_channel)
+        rounded = np.moveaxis(codes * _column(scales, codes) / gain, 0, -1)
+        variable.assign(rounded.reshape(variable.shape).astype(np.float32))
+
     def _snap(self, node, group, folded: "_Folded", bias: np.ndarray) -> None:
         """Keras's own bias (or the batch norm's beta) that gives exactly the device's bias."""
         change = (bias - folded.bias).astype(np.float64)
@@ -375,6 +401,3 @@ def _passing_operation(node) -> tuple[str | None, dict]:
     if node.kind == "PadChannels":
         return "PAD", {"paddings": ((0, 0), (0, 0), (config["before"], config["after"]))}
     return None, {}
-
-
-__all__ = ["LINEAR", "Lowered", "device_arithmetic", "lower"]

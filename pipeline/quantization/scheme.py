@@ -14,6 +14,7 @@ from tensorflow_model_optimization.python.core.quantization.keras.utils import (
     serialize_keras_object,
 )
 
+from pipeline.errors import UserError
 from pipeline.models.layers import PadChannels, SeededDropout
 from pipeline.quantization.graph import LINEAR
 from pipeline.quantization.layers import FoldedBatchNorm, QuantizeTensor
@@ -256,9 +257,11 @@ def range_variables(model) -> dict[str, tf.Variable]:
 def rewrap(model, smaller):
     """`smaller` (a float network with layers of the same names) quantized like `model`, with its activation ranges."""
     quantized = quantize(smaller, settings_of(model))
-    ranges = range_variables(model)
+    ranges, quantizers = range_variables(model), kernel_quantizers(model)
     for name, variable in range_variables(quantized).items():
         variable.assign(ranges[name])
+    for name, quantizer in kernel_quantizers(quantized).items():
+        quantizer.per_channel = quantizers[name].per_channel
     return quantized
 
 
@@ -274,10 +277,29 @@ def kernel_quantizers(model) -> dict[str, KernelQuantizer]:
     return found
 
 
-def set_enabled(model, enabled: bool) -> None:
-    """Switch all rounding on or off (float warm-up); functions already traced do not notice."""
-    for quantizer in _quantizers(model):
+def use_per_tensor_dense(model) -> None:
+    """Give every Dense kernel of a quantized model a single scale (some NPUs take no other); call before training.
+
+    Raises UserError where a batch norm that is not folded in training would need one scale per output.
+    """
+    decided, settings = plan(plain_network(model), settings_of(model)), settings_of(model)
+    quantizers = kernel_quantizers(model)
+    for group in decided.groups.values():
+        if decided.nodes[group.head].kind != "Dense":
+            continue
+        if group.batch_norm and settings.batch_norm == "keep":
+            raise UserError(f"convert.per_channel_dense: false is impossible for layer '{group.head}': the batch norm behind "
+                            "it gives every output its own scale. Set quantization's batch_norm: fold")
+        quantizers[group.head].per_channel = False
+
+
+def set_enabled(model, enabled: bool) -> bool:
+    """Switch all rounding on or off (float warm-up); True if that is a change, which traced functions do not notice."""
+    quantizers = list(_quantizers(model))
+    changed = any(quantizer.enabled != enabled for quantizer in quantizers)
+    for quantizer in quantizers:
         quantizer.enabled = enabled
+    return changed
 
 
 def _quantizers(model):

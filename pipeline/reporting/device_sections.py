@@ -69,8 +69,14 @@ def _verification_row(seed: SeedRun) -> tuple[str, ...]:
         words.or_dash(words.count(number(record, "max_code_difference"))),
         words.or_dash(words.agreement(number(record, "decision_agreement"))),
         words.NOT_APPLICABLE if delta is None else f"{words.plain(delta, 2)} points",
-        "PASS" if record.get("passed") is True else "FAIL",
+        _passed(record.get("passed")),
     )
+
+
+def _passed(passed: object) -> str:
+    if isinstance(passed, bool):
+        return "PASS" if passed else "FAIL"
+    return words.MISSING
 
 
 def _limit_row(limits: Json) -> tuple[str, ...]:

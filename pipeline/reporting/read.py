@@ -181,7 +181,7 @@ def _count_noise(path: Path, notes: list[str]) -> tuple[int | None, int | None]:
     if not path.is_file():
         return None, None
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             mask = arrays["corrupted"]
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         notes.append(f"{_label(path)} is damaged")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from math import sqrt
 from statistics import fmean, stdev
 
-from pipeline.reporting.read import Json, Run, SeedRun, number
+from pipeline.reporting.read import Json, Run, SeedRun, number, sequence
 
 # 97.5 % quantiles of Student's t for 1, 2, ... degrees of freedom (any statistics table).
 T_QUANTILES = (
@@ -110,13 +110,12 @@ def shipped(run: Run) -> SeedRun | None:
 
 def missing_seeds(run: Run) -> tuple[str, ...]:
     """The seeds the configuration asks for, or that have begun, and that have no scores."""
-    wanted = run.config.get("seeds")
     begun = {seed.seed for seed in run.seeds}
-    absent = [f"seed{seed}" for seed in wanted if seed not in begun] if isinstance(wanted, list) else []
+    wanted = (seed for seed in sequence(run.config, "seeds") if isinstance(seed, int))
+    absent = [f"seed{seed}" for seed in wanted if seed not in begun]
     return tuple(absent + [seed.name for seed in run.seeds if not seed.scores])
 
 
 def layers(seed: SeedRun) -> list[Json]:
     """The layers of a verified network, in order."""
-    records = seed.verification.get("layers")
-    return [layer for layer in records if isinstance(layer, dict)] if isinstance(records, list) else []
+    return [layer for layer in sequence(seed.verification, "layers") if isinstance(layer, dict)]

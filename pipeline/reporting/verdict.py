@@ -32,7 +32,7 @@ def _failures(run: Run) -> list[str]:
 
 def _state(run: Run) -> tuple[VerdictState, str]:
     total = len(run.seeds)
-    if failed := [seed.name for seed in run.verified if seed.verification.get("passed") is not True]:
+    if failed := [seed.name for seed in run.verified if seed.verification.get("passed") is False]:
         return "fail", f"{words.listing(failed)} missed the verification limits ({len(failed)} of {total})."
     if run.status.get("state") == "failed":
         return "fail", f"the run stopped. {run.status.get('message') or 'It left no message.'}"
@@ -40,8 +40,9 @@ def _state(run: Run) -> tuple[VerdictState, str]:
         return "unfinished", "nothing has been trained in this folder yet."
     if missing := missing_seeds(run):
         return "unfinished", f"{words.listing(missing)} did not finish."
-    if len(run.verified) < total:
-        return "unverified", f"{total - len(run.verified)} of {unit_word(run, total)} still to be compared with LiteRT."
+    passed = sum(seed.verification.get("passed") is True for seed in run.verified)
+    if passed < total:
+        return "unverified", f"{total - passed} of {unit_word(run, total)} still to be compared with LiteRT."
     return "pass", f"every verification limit is met ({unit_word(run, total)})."
 
 

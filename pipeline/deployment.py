@@ -1,0 +1,154 @@
+"""What a user ships: the TFLite files of one seed with sidecar, verification and model card, and the check of such a folder.
+
+`python -m pipeline.deployment tflite_out/NAME` checks that files and sidecar belong together.
+"""
+
+import hashlib
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from pipeline.errors import RunFailed, UserError
+from pipeline.run_files import read_json, write_bytes, write_json, write_text
+
+SIDECAR, CARD, VERIFICATION = "model.json", "MODEL_CARD.md", "verification.json"
+SIDECAR_FORMAT = 1
+DATA_LICENSES = {
+    "fashion_mnist": "Fashion-MNIST, MIT License (Zalando SE)",
+    "cifar10": "CIFAR-10 (Krizhevsky 2009), no license stated by its authors",
+}
+
+
+@dataclass(frozen=True)
+class Shipment:
+    """What the sidecar says beside the files."""
+
+    name: str
+    task: str
+    labels: tuple[str, ...]
+    image_shape: tuple[int, ...]
+    data: str
+    noise: dict
+    methods: list[dict]
+    io: str
+    seed: int
+    config_hash: str
+
+    @classmethod
+    def of(cls, experiment, test, seed: int, config_hash: str) -> "Shipment":
+        """The shipment of one seed of an experiment; `test`: the test ImageSet."""
+        return cls(experiment.name, "multiclass", test.class_names, test.images.shape[1:], experiment.data.name,
+                   experiment.noise.model_dump(), [method.model_dump() for method in experiment.methods],
+                   experiment.convert.io, seed, config_hash)
+
+
+def publish(seed_folder: Path, target: Path, shipment: Shipment) -> None:
+    """Copy a seed's files to `target` (tflite_out/NAME); the sidecar goes last, so a folder with one is whole."""
+    (target / SIDECAR).unlink(missing_ok=True)
+    files = {path.name: path.read_bytes() for path in sorted(seed_folder.glob("model_*.tflite"))}
+    for stale in target.glob("model_*.tflite"):
+        if stale.name not in files:
+            stale.unlink()
+    for name, content in files.items():
+        write_bytes(target / name, content)
+    verification = read_json(seed_folder / VERIFICATION)
+    scores = read_json(seed_folder / "scores.json")
+    write_json(target / VERIFICATION, verification)
+    write_text(target / CARD, model_card(shipment, scores, verification))
+    write_json(target / SIDECAR, sidecar(shipment, scores, files))
+
+
+def sidecar(shipment: Shipment, scores: dict, files: dict[str, bytes]) -> dict:
+    """The content of model.json."""
+    return {
+        "format": SIDECAR_FORMAT,
+        "name": shipment.name,
+        "task": shipment.task,
+        "labels": list(shipment.labels),
+        "thresholds": None,
+        "input": {"height_width_channels": list(shipment.image_shape), "type": shipment.io, "value": "pixel / 255",
+                  "scale": float(np.float32(1 / 255)), "zero_point": -128},
+        "output": {"value": "logits; the largest one is the decision", "type": shipment.io},
+        "crop": None,
+        "config_hash": shipment.config_hash,
+        "seed": shipment.seed,
+        "chosen_by": {"metric": "val_accuracy (noisy labels)", "value": scores.get("val_accuracy")},
+        "data": shipment.data,
+        "data_license": DATA_LICENSES[shipment.data],
+        "files": {name: {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
+                  for name, content in files.items()},
+    }
+
+
+def check_shipped(folder: Path) -> dict:
+    """The sidecar of `folder`, after comparing every file with it; UserError names what does not belong together."""
+    try:
+        content = read_json(folder / SIDECAR)
+    except RunFailed as error:
+        raise UserError(str(error)) from error
+    if content is None:
+        raise UserError(f"{folder}: no {SIDECAR}. Give a folder that pipeline.run made, such as tflite_out/NAME")
+    if content.get("format") != SIDECAR_FORMAT:
+        raise UserError(f"{folder / SIDECAR}: format {content.get('format')}, this version reads {SIDECAR_FORMAT}")
+    problems = [problem for name, facts in content["files"].items() if (problem := _mismatch(folder / name, facts))]
+    if problems:
+        raise UserError("\n".join(problems) + "\nCopy the whole folder again, or run the experiment again")
+    return content
+
+
+def _mismatch(path: Path, facts: dict) -> str | None:
+    if not path.exists():
+        return f"{path}: missing, but named in {SIDECAR}"
+    found = hashlib.sha256(path.read_bytes()).hexdigest()
+    if found != facts["sha256"]:
+        return f"{path}: does not match its sidecar {SIDECAR} (sha256 {found[:12]}..., expected {facts['sha256'][:12]}...)"
+    return None
+
+
+def model_card(shipment: Shipment, scores: dict, verification: dict) -> str:
+    """MODEL_CARD.md: what the model is, how good, how exact, and what it is not for."""
+    metrics, sizes = verification["metrics"], verification["size_bytes"]
+    rows = [f"| {kind} | {sizes[kind]:,} | {100 * metrics[kind]:.2f} | {verification['latency_ms'][kind]['median']:.3f} |"
+            for kind in sizes]
+    exact = verification["code_mismatch"]
+    exactness = "not measured (float network)" if exact is None else (
+        f"{exact:g} of the output codes differ from the integer model on {verification['integer_model_examples']} images "
+        "(XNNPACK)")
+    return "\n".join([
+        f"# {shipment.name}", "",
+        f"A {shipment.task} network over {len(shipment.labels)} classes ({', '.join(shipment.labels)}).", "",
+        f"- Data: {DATA_LICENSES[shipment.data]}",
+        f"- Label noise in training: {_words(shipment.noise)}",
+        f"- Methods: {'; '.join(_words(method) for method in shipment.methods) or 'none'}",
+        f"- Seed {shipment.seed}, configuration {shipment.config_hash}, weights of {scores['selection']}",
+        f"- Exactness: {exactness}; {100 * verification['decision_agreement']:.2f} % of decisions equal Keras evaluation", "",
+        f"Accuracy on {verification['examples']} clean test images; latency of one image, one thread, on the machine that "
+        "trained it:", "", "| file | bytes | accuracy % | median ms |", "|---|---|---|---|", *rows, "",
+        "Limits: trained on small images of one data set with labels made wrong on purpose; for comparing methods, not for "
+        "decisions about people or things.", "",
+    ])
+
+
+def _words(fields: dict) -> str:
+    return ", ".join(f"{key} {value}" for key, value in fields.items() if value not in ([], None))
+
+
+def main(arguments: list[str]) -> int:
+    """Check the folders named on the command line."""
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print("usage: python -m pipeline.deployment FOLDER...   checks TFLite files against their sidecar")
+        return 0 if arguments else 2
+    try:
+        for folder in arguments:
+            content = check_shipped(Path(folder))
+            print(f"{folder}: {len(content['files'])} files match {SIDECAR}")
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,157 @@
+"""python -m pipeline.run --config FILE: one experiment, from its YAML to verified TFLite files and a report."""
+
+import argparse
+import shlex
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TextIO
+
+from pipeline.config import Experiment, config_hash, load_config, to_yaml
+from pipeline.errors import RunFailed, UserError
+from pipeline.native_log import stderr_to
+from pipeline.report import write_report
+from pipeline.run_folder import (
+    clear_run,
+    open_run,
+    read_status,
+    run_path,
+    write_environment,
+    write_json,
+    write_status,
+    write_text,
+)
+from pipeline.stopping import StopFlag, Stopped
+
+LOG = "log.txt"
+
+
+def run(experiment: Experiment, config_text: str, output_dir: Path, stop: StopFlag, fresh: bool = False,
+        ship: bool = True) -> Path:
+    """Run all seeds of an experiment (and its baseline) under `output_dir`; its run folder, with the report.
+
+    Raises UserError, RunFailed (also when a TFLite file misses its limits), Stopped.
+    """
+    folder = run_path(output_dir, experiment.name, config_hash(experiment))
+    if fresh:
+        clear_run(folder)
+    baseline = baseline_of(experiment)
+    reference = run(baseline, to_yaml(baseline), output_dir, stop, fresh, ship=False) if baseline else None
+    with open_run(folder):
+        if (read_status(folder) or {}).get("state") != "done":
+            _prepare(folder, experiment, config_text, reference)
+            _run_logged(experiment, folder, output_dir / "tflite_out" / experiment.name if ship else None, stop)
+        return folder
+
+
+def baseline_of(experiment: Experiment) -> Experiment | None:
+    """The same experiment without any method, where the config asks for it."""
+    if not (experiment.baseline and experiment.methods):
+        return None
+    return experiment.model_copy(update={"methods": [], "baseline": False, "name": f"{experiment.name}-baseline"})
+
+
+def dry_run_of(experiment: Experiment) -> Experiment:
+    """The same experiment cut down to one training batch and a few test images."""
+    batch = experiment.train.batch_size
+    held_out = experiment.data.val_fraction
+    methods = [method.model_copy(update={"warmup_epochs": 0}) if method.name == "quantization" else method
+               for method in experiment.methods]
+    return experiment.model_copy(update={
+        "data": experiment.data.model_copy(update={"train_examples": int(batch / (1 - held_out)) + 1, "test_examples": 32}),
+        "train": experiment.train.model_copy(update={"epochs": 1, "statistics_batches": 1}),
+        "verify": experiment.verify.model_copy(
+            update={"examples": 32, "decision_agreement": 0.0, "metric_delta": 100.0, "latency_runs": 10}),
+        "methods": methods, "seeds": experiment.seeds[:1], "baseline": False,
+    })
+
+
+def _prepare(folder: Path, experiment: Experiment, config_text: str, reference: Path | None) -> None:
+    write_text(folder / "config.yaml", config_text)
+    write_text(folder / "resolved.yaml", to_yaml(experiment))
+    write_environment(folder)
+    if reference:
+        write_json(folder / "baseline.json", {"folder": f"../{reference.name}"})
+
+
+def _run_logged(experiment: Experiment, folder: Path, shipping: Path | None, stop: StopFlag) -> None:
+    """All seeds with native messages in log.txt; however it ends, status.json and the report say so."""
+    try:
+        with stderr_to(folder / LOG) as terminal:
+            _say(terminal, f"{experiment.name}: {folder}")
+            from pipeline.experiment import run_seeds  # imports TensorFlow: seconds
+
+            run_seeds(experiment, folder, shipping, stop, terminal, config_hash(experiment))
+    except Stopped as stopped:
+        write_status(folder, "stopped", "", _seeds_done(folder), str(stopped))
+        raise
+    except RunFailed as error:
+        write_status(folder, "failed", "", _seeds_done(folder), str(error))
+        write_report(folder)
+        raise
+    write_report(folder)
+
+
+def _seeds_done(folder: Path) -> list[int]:
+    return (read_status(folder) or {}).get("seeds_done", [])
+
+
+def _say(terminal: TextIO, text: str) -> None:
+    print(text, file=terminal, flush=True)
+
+
+def _dry_run(experiment: Experiment, stop: StopFlag) -> None:
+    """One batch through every stage in a temporary folder."""
+    with tempfile.TemporaryDirectory(prefix="nibble-dry-run-") as folder:
+        small = dry_run_of(experiment)
+        run(small, to_yaml(small), Path(folder), stop)
+    print("dry run: data, noise, model, methods, training, evaluation, conversion, verification and report all passed")
+
+
+def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m pipeline.run", description=__doc__)
+    parser.add_argument("--config", required=True, metavar="FILE", help="the experiment, see qat_configs/")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides",
+                        help="change one setting, such as train.epochs=3; may be repeated")
+    parser.add_argument("--output-dir", default=".", metavar="DIR", help="holds runs/ and tflite_out/ (default: .)")
+    parser.add_argument("--dry-run", action="store_true", help="one batch through every stage, nothing kept")
+    parser.add_argument("--print-config", action="store_true", help="print the resolved configuration and stop")
+    parser.add_argument("--fresh", action="store_true", help="delete what an earlier run of this configuration left")
+    return parser.parse_args(argv)
+
+
+def _execute(arguments: argparse.Namespace, stop: StopFlag) -> None:
+    experiment = load_config(arguments.config, arguments.overrides)
+    if arguments.print_config:
+        print(to_yaml(experiment), end="")
+    elif arguments.dry_run:
+        _dry_run(experiment, stop)
+    else:
+        config_text = Path(arguments.config).read_text(encoding="utf-8-sig")
+        folder = run(experiment, config_text, Path(arguments.output_dir), stop, arguments.fresh)
+        print(f"report: {folder / 'report.html'}")
+        print(f"models: {Path(arguments.output_dir) / 'tflite_out' / experiment.name}")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command line; the exit code (0 done, 1 failed, 2 wrong input, 130 or 143 stopped and resumable)."""
+    arguments = _arguments(argv)
+    try:
+        with StopFlag() as stop:
+            _execute(arguments, stop)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except RunFailed as error:
+        print(f"failed: {error}", file=sys.stderr)
+        return 1
+    except Stopped as stopped:
+        command = shlex.join(["python", "-m", "pipeline.run", *(sys.argv[1:] if argv is None else argv)])
+        print(f"{stopped}. The same command goes on from here:\n  {command}", file=sys.stderr)
+        return 128 + stopped.signum
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

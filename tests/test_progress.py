@@ -1,0 +1,63 @@
+"""What a person reads."""
+
+import io
+
+import pytest
+from rich.console import Console
+
+from pipeline.progress import BarProgress, LineProgress, duration, make_progress, summary
+
+LINE = {"epoch": 2, "train_loss": 1.25, "train_accuracy": 0.5, "val_accuracy": None, "test_accuracy": 0.75,
+        "train_noisy_fit": 0.125, "seconds": 30.0}  # fmt: skip
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_summary_leaves_out_what_is_unknown():
+    assert summary(LINE) == "noisy train 50.0%  clean test 75.0%  noise memorised 12.5%"
+    assert summary({"epoch": 1, "train_loss": 1.0}) == ""
+
+
+def test_one_plain_line_an_epoch():
+    stream = io.StringIO()
+    progress = make_progress("seed 1", stream)
+    progress.start(epochs=5, steps_per_epoch=10, done=0)
+    progress.steps(10, 0.5)
+    progress.epoch(LINE)
+    progress.warning("careful")
+    progress.finish()
+    assert stream.getvalue().splitlines() == [
+        "seed 1: epoch 2/5  loss 1.2500  noisy train 50.0%  clean test 75.0%  noise memorised 12.5%  "
+        "(30 s, 1 min 30 s left)",
+        "warning: careful",
+    ]
+
+
+def test_a_resumed_run_says_where_it_goes_on():
+    stream = io.StringIO()
+    LineProgress(stream, "seed 1").start(epochs=5, steps_per_epoch=10, done=23)
+    assert stream.getvalue() == "seed 1: going on after step 23 of 50\n"
+
+
+def test_a_terminal_gets_a_bar():
+    assert isinstance(make_progress("seed 1", Terminal()), BarProgress)
+    stream = io.StringIO()
+    progress = BarProgress(Console(file=stream, force_terminal=True, width=160), "seed 1")
+    progress.start(epochs=5, steps_per_epoch=10, done=10)
+    progress.steps(20, 0.5)
+    progress.epoch(LINE)
+    progress.warning("careful [0]")
+    progress.finish()
+    shown = stream.getvalue()
+    for text in ("seed 1: epoch 2/5", "20/50", "loss 1.2500", "clean test 75.0%", "warning: careful [0]"):
+        assert text in shown
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(0.4, "0 s"), (45, "45 s"), (59.6, "1 min 00 s"), (725, "12 min 05 s"), (11_250, "3 h 07 min")]
+)
+def test_duration_in_words(seconds, words):
+    assert duration(seconds) == words

@@ -125,7 +125,7 @@ def test_the_newest_prepared_version_is_taken(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("pattern", ["dataset_info.json", "features.json", "*train*tfrecord*"])
-@pytest.mark.parametrize("content", [b"", b"\xff" * 50])
+@pytest.mark.parametrize("content", [b"", b"\xff" * 50], ids=["empty", "garbage"])
 def test_damaged_prepared_data_names_the_folder(
     fashion_mnist: Path, tmp_path: Path, pattern: str, content: bytes
 ) -> None:

@@ -50,9 +50,9 @@ def test_dropout_is_inverted_and_keeps_the_mean():
 
 def test_masks_of_successive_steps_are_independent_for_each_unit():
     layer = SeededDropout(0.5, seed=1, name="d")
-    kept = np.stack([dropped(layer, step, size=4) for step in range(2000)]) > 0
+    kept = np.stack([dropped(layer, step, size=4) for step in range(1000)]) > 0
     correlation = np.corrcoef(np.concatenate([kept[:-1], kept[1:]], axis=1).T)
-    assert np.abs(correlation - np.eye(8)).max() < 0.1
+    assert np.abs(correlation - np.eye(8)).max() < 0.15
 
 
 @pytest.mark.parametrize("training", [None, False, tf.constant(False)])

@@ -62,7 +62,7 @@ def concatenated_net() -> tf_keras.Model:
 
 
 NETWORKS = {
-    "identity": partial(resnet, (8, 8, 1), 4, depth=14, width=8, dropout_rate=0.3, dropout_position="blocks"),
+    "identity": partial(resnet, (8, 8, 1), 4, depth=8, width=8, dropout_rate=0.3, dropout_position="blocks"),
     "projection": partial(resnet, (8, 8, 1), 4, depth=8, width=8, shortcut="projection"),
     "odd width": partial(resnet, (8, 8, 1), 4, depth=8, width=5),
     "plain": plain_conv_net,
@@ -299,7 +299,7 @@ def kept(n: int, ratio: float) -> int:
     return n - int(ratio * n)
 
 
-@pytest.mark.parametrize("ratio", [0.25, 0.5, 0.75, 0.9])
+@pytest.mark.parametrize("ratio", [0.25, 0.9])
 def test_the_smaller_network_has_the_expected_widths(ratio):
     smaller = shrink(pruned(randomised(resnet((8, 8, 1), 4, depth=8, width=8)), ratio))
     first = kept(8, ratio)

@@ -99,7 +99,7 @@ def _files(run: Run, seed: SeedRun) -> list[Block]:
     caption = "Bars start at zero; whiskers span the 10th to the 90th percentile."
     figure = [Figure(caption, tuple(charts))] if charts else []
     absent = [Paragraph(_absent(run, kind), "note") for kind, _ in KINDS if number(sizes, kind) is None]
-    return [*figure, *absent, _runtime_table(seed), Paragraph(_int4_advice(latencies), "note")]
+    return [*figure, *absent, _runtime_table(seed), *_latency_notes(latencies)]
 
 
 def _absent(run: Run, kind: str) -> str:
@@ -108,10 +108,13 @@ def _absent(run: Run, kind: str) -> str:
     return f"No {kind} file: missing in the verification."
 
 
-def _int4_advice(latencies: Json) -> str:
-    whole = number(latencies, "int8", "runs")
-    runs = f"Latency: median of {words.count(whole)} calls, one image each. " if whole else ""
-    return f"{runs}XNNPACK has no int4 convolution: the int4 file is the small one, the int8 file the fast one."
+def _latency_notes(latencies: Json) -> list[Block]:
+    notes = []
+    if runs := next(filter(None, (number(latencies, kind, "runs") for kind, _ in KINDS)), None):
+        notes.append(f"Latency: median of {words.count(runs)} calls, one image each.")
+    if number(latencies, "int4", "median") is not None:
+        notes.append("XNNPACK has no int4 convolution: the int4 file is the small one, the int8 file the fast one.")
+    return [Paragraph(" ".join(notes), "note")] if notes else []
 
 
 def _size_chart(sizes: Json) -> str | None:

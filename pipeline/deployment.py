@@ -98,6 +98,14 @@ def check_shipped(folder: Path) -> dict:
     return content
 
 
+def is_shipped(folder: Path, config_hash: str) -> bool:
+    """Whether `folder` holds the whole files of the run with this config hash."""
+    try:
+        return check_shipped(folder)["config_hash"] == config_hash
+    except UserError:
+        return False
+
+
 def _mismatch(path: Path, facts: dict) -> str | None:
     if not path.exists():
         return f"{path}: missing, but named in {SIDECAR}"

@@ -20,7 +20,7 @@ def compile_logits(model: tf_keras.Model, between: Callable[[], None] = lambda: 
     `between` is called before every batch; what it raises (a request to stop) comes through.
     """
     images = tf.TensorSpec((None, *model.input_shape[1:]), tf.uint8)
-    forward = tf.function(lambda batch: model(pixels(batch), training=False), input_signature=[images])
+    forward = tf.function(lambda batch: model(pixels(batch), training=False), [images], autograph=False)
 
     def logits(images: np.ndarray) -> np.ndarray:
         parts = [np.zeros((0, *model.output_shape[1:]), np.float32)]

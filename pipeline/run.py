@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TextIO
 
 from pipeline.config import Experiment, config_hash, load_config, to_yaml
+from pipeline.deployment import is_shipped
 from pipeline.errors import RunFailed, UserError
 from pipeline.native_log import stderr_to
 from pipeline.report import write_report
@@ -38,10 +39,11 @@ def run(experiment: Experiment, config_text: str, output_dir: Path, stop: StopFl
         clear_run(folder)
     baseline = baseline_of(experiment)
     reference = run(baseline, to_yaml(baseline), output_dir, stop, fresh, ship=False) if baseline else None
+    shipping = output_dir / "tflite_out" / experiment.name if ship else None
     with open_run(folder):
-        if (read_status(folder) or {}).get("state") != "done":
+        if not _is_done(folder, shipping, experiment):
             _prepare(folder, experiment, config_text, reference)
-            _run_logged(experiment, folder, output_dir / "tflite_out" / experiment.name if ship else None, stop)
+            _run_logged(experiment, folder, shipping, stop)
         return folder
 
 
@@ -67,6 +69,12 @@ def dry_run_of(experiment: Experiment) -> Experiment:
     })
 
 
+def _is_done(folder: Path, shipping: Path | None, experiment: Experiment) -> bool:
+    """Whether a run is complete and its files are what `shipping` holds (another run of that name may have followed)."""
+    done = (read_status(folder) or {}).get("state") == "done"
+    return done and (shipping is None or is_shipped(shipping, config_hash(experiment)))
+
+
 def _prepare(folder: Path, experiment: Experiment, config_text: str, reference: Path | None) -> None:
     write_text(folder / "config.yaml", config_text)
     write_text(folder / "resolved.yaml", to_yaml(experiment))
@@ -85,6 +93,7 @@ def _run_logged(experiment: Experiment, folder: Path, shipping: Path | None, sto
             run_seeds(experiment, folder, shipping, stop, terminal, config_hash(experiment))
     except Stopped as stopped:
         write_status(folder, "stopped", "", _seeds_done(folder), str(stopped))
+        write_report(folder)
         raise
     except RunFailed as error:
         write_status(folder, "failed", "", _seeds_done(folder), str(error))

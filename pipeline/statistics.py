@@ -50,7 +50,7 @@ class Statistics:
     def __init__(self, model: tf_keras.Model):
         self.model = model
         self._shares = _shares(model)
-        self._measure = tf.function(self._traced, reduce_retracing=True)
+        self._measure = tf.function(self._traced, autograph=False, reduce_retracing=True)
 
     def reestimate(self, batches: Iterable[np.ndarray]) -> None:
         """Set every statistic to its average over `batches` of uint8 images (B, H, W, C); nothing else changes."""

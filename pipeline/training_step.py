@@ -36,7 +36,7 @@ def compile_step(
     variables, dropouts = model.trainable_variables, dropout_layers(model)
     decay = sum(method.decoupled_rate() for method in methods if hasattr(method, "decoupled_rate"))
 
-    @tf.function
+    @tf.function(autograph=False)
     def step(images, labels, rate, number):
         optimizer.learning_rate.assign(rate)
         for layer in dropouts:

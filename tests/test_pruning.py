@@ -1,8 +1,6 @@
 import gc
-import sys
 from collections import Counter
 from functools import partial
-from types import ModuleType
 
 import numpy as np
 import pytest
@@ -15,7 +13,8 @@ from tf_keras import layers as kl
 
 from pipeline.errors import UserError
 from pipeline.methods import pruning
-from pipeline.methods.pruning import Pruning, component_norms, masks, network_and_variables, survivors
+from pipeline.methods.pruning import Pruning, component_norms, masks, survivors
+from pipeline.methods.quantization import Quantization
 from pipeline.models.channels import channel_groups, float_variables, shrink
 from pipeline.models.layers import PadChannels
 from pipeline.models.resnet import resnet
@@ -442,27 +441,18 @@ def test_masks_are_no_weights_of_the_model_and_go_with_it():
 # --- Quantized models
 
 
-class WrappedModel:
-    """Stands for a quantized model: its variables are elsewhere, the network they belong to comes from the scheme."""
-
-    def __init__(self, network: tf_keras.Model):
-        self.float_config = network.get_config()
-        self.network = network
-
-
-def test_a_quantized_model_goes_through_the_scheme(monkeypatch):
-    scheme = ModuleType("pipeline.quantization.scheme")
-    scheme.float_network = lambda model: model.network
-    scheme.variables_by_layer = lambda model: float_variables(model.network)
-    scheme.rewrap = lambda model, smaller: (model, smaller)
-    monkeypatch.setitem(sys.modules, scheme.__name__, scheme)
-    monkeypatch.setattr("pipeline.quantization.scheme", scheme, raising=False)
-    model = WrappedModel(randomised(resnet((8, 8, 1), 4, depth=8, width=4)))
-    assert network_and_variables(model)[0] is model.network
+@pytest.mark.parametrize("batch_norm", ["keep", "fold"])
+@pytest.mark.parametrize("shortcut", ["identity", "projection"])
+def test_a_quantized_model_shrinks_to_the_same_function(batch_norm, shortcut):
+    network = randomised(resnet((8, 8, 1), 4, depth=8, width=8, shortcut=shortcut))
+    model = Quantization(batch_norm=batch_norm).wrap(network)
+    images = tf.random.stateless_uniform((16, 8, 8, 1), [1, 2])
+    model(images, training=True)
     pruned(model, 0.5)
-    wrapped, smaller = Pruning(ratio=0.5).export(model)
-    assert wrapped is model
-    assert smaller.get_layer("conv0").filters == 2
+    model(images, training=True)
+    smaller = Pruning(ratio=0.5).export(model)
+    assert smaller.count_params() < 0.5 * model.count_params()
+    np.testing.assert_allclose(smaller(images), model(images), atol=1e-5)
 
 
 # --- Networks that cannot be pruned

@@ -90,8 +90,8 @@ def test_verdict_states_the_measured_numbers(run: Path, markdown: str):
     assert f"memorised {fits[0]:.1f} % of the wrong training labels; the baseline {fits[1]:.1f} %" in verdict
     assert "326 kB (29 % of the float file's 1,118 kB), the int4 file 196 kB (18 %)" in verdict
     assert "0.574 ms in int8 (median), 30 % of the float file's 1.92 ms" in verdict
-    assert "Over 10,000 test images no output code differs" in verdict
-    assert "99.97 % of the decisions equal" in verdict
+    assert "Over 1,000 test images no output code differs" in verdict
+    assert "99.97 % of the 10,000 decisions equal" in verdict
     assert "Careful" not in verdict
 
 
@@ -196,6 +196,20 @@ def test_failed_verification_is_loud(tmp_path: Path):
     assert '<section class="verdict fail">' in page
     assert '<td class="bad">FAIL</td>' in page
     assert re.search(r'class="tile bad"><span>output codes that differ</span><strong>0.030\xa0%', page)
+
+
+def test_kernels_that_decide_otherwise_are_warned_of(tmp_path: Path):
+    run = write_sample_run(tmp_path)
+    file = run / "seed2" / "verification.json"
+    kernels = json.loads(file.read_text())["kernels"]
+    edit_json(file, kernels={**kernels, "int4": {**kernels["int4"], "decision_agreement": 0.722}})
+    write_report(run)
+    verdict = verdict_of((run / "report.md").read_text())
+    assert (
+        "> **Careful:** The int4 file makes only 72.20 % of the integer model's decisions; the limit of 99.9 %"
+        in verdict
+    )
+    assert "builtin" not in verdict
 
 
 def test_losing_method_is_said_to_lose(tmp_path: Path):

@@ -173,6 +173,10 @@ CASES: dict[str, tuple[Callable[[Path], None], list[str]]] = {
         edit("seed*/verification.json", code_mismatch=None, decision_agreement=None),
         ["How exactly LiteRT computes what training evaluated is missing", "| output codes that differ | missing |"],
     ),
+    "no integer model": (
+        edit("seed*/verification.json", code_mismatch=None, max_code_difference=None, kernels={}, layers=[]),
+        ["**PASS", "99.97 % of the 10,000 decisions equal those", "| output codes that differ | missing |"],
+    ),
     "float tensors": (
         edit("seed1/verification.json", float_tensors=["relu0"]),
         ["**seed1: the int8 file holds float tensors"],

@@ -16,7 +16,7 @@ from pipeline.stopping import StopFlag, Stopped
 from pipeline.training import train
 from tests.training_samples import settings, tiny_data, tiny_network
 
-SECONDS_A_STEP = 0.02
+SECONDS_A_STEP = 0.03
 
 
 class SlowFlag(StopFlag):
@@ -29,12 +29,12 @@ class SlowFlag(StopFlag):
 
 def run(folder: Path) -> int:
     """Train, or go on; the exit code."""
-    methods = [EarlyStopping(patience=2), Dropout(rate=0.3), LabelSmoothing(), WeightDecay(rate=1e-3)]
-    section = settings(epochs=4, checkpoint_minutes=0.001)
+    methods = [EarlyStopping(), Dropout(rate=0.3), LabelSmoothing(), WeightDecay(rate=1e-3)]
+    section = settings(checkpoint_minutes=0.001)
     folder.mkdir(parents=True, exist_ok=True)
     with SlowFlag() as stop:
         try:
-            train(tiny_network(dropout=0.3), tiny_data(160), section, methods, 1, folder, True, stop, TrainingProgress())
+            train(tiny_network(dropout=0.3), tiny_data(80), section, methods, 1, folder, True, stop, TrainingProgress())
         except Stopped as stopped:
             return 128 + stopped.signum
     return 0

@@ -132,7 +132,7 @@ def _mask(name: str, alive_in: np.ndarray, alive_out: np.ndarray) -> np.ndarray:
 
 
 def _quantized(model) -> bool:
-    return hasattr(model, "float_config")
+    return any(getattr(layer, "recipe", None) for layer in model.layers)
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from pipeline.reporting.blocks import Block, Figure, Paragraph, Section, Table
 from pipeline.reporting.layer_blocks import histogram_figure, layer_table
 from pipeline.reporting.read import Json, Run, SeedRun, mapping, number, sequence
 from pipeline.reporting.summary import layers, shipped
+from pipeline.reporting.verdict import compared_images
 
 KINDS = (("float32", "float"), ("int8", "method"), ("int4", "method"))
 UNVERIFIED = "No TFLite file has been verified: nothing is known about size, latency and exactness."
@@ -99,7 +100,7 @@ def _files(run: Run, seed: SeedRun) -> list[Block]:
     caption = "Bars start at zero; whiskers span the 10th to the 90th percentile."
     figure = [Figure(caption, tuple(charts))] if charts else []
     absent = [Paragraph(_absent(run, kind), "note") for kind, _ in KINDS if number(sizes, kind) is None]
-    return [*figure, *absent, _runtime_table(seed), *_latency_notes(latencies)]
+    return [*figure, *absent, _runtime_table(seed), *_runtime_notes(run, latencies)]
 
 
 def _absent(run: Run, kind: str) -> str:
@@ -108,13 +109,15 @@ def _absent(run: Run, kind: str) -> str:
     return f"No {kind} file: missing in the verification."
 
 
-def _latency_notes(latencies: Json) -> list[Block]:
-    notes = []
+def _runtime_notes(run: Run, latencies: Json) -> list[Block]:
+    notes = [
+        f"Codes and decisions: against the integer model, on {compared_images(run)}; its accuracy is on these too."
+    ]
     if runs := next(filter(None, (number(latencies, kind, "runs") for kind, _ in KINDS)), None):
-        notes.append(f"Latency: median of {words.count(runs)} calls, one image each.")
+        notes.append(f"Latency: median of {words.count(runs)} calls with one image, on one thread.")
     if number(latencies, "int4", "median") is not None:
         notes.append("XNNPACK has no int4 convolution: the int4 file is the small one, the int8 file the fast one.")
-    return [Paragraph(" ".join(notes), "note")] if notes else []
+    return [Paragraph(" ".join(notes), "note")]
 
 
 def _size_chart(sizes: Json) -> str | None:

@@ -177,13 +177,13 @@ def _parse_config(text: str, notes: list[str]) -> Json:
 
 
 def _count_noise(path: Path, notes: list[str]) -> tuple[int | None, int | None]:
-    """(corrupted labels, all labels) from the mask kept beside the run."""
+    """(corrupted labels, all labels) of the training part, from the mask kept beside the run."""
     if not path.is_file():
         return None, None
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            mask = arrays["corrupted"]
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+            mask = arrays["corrupted"][arrays["train"]] if "train" in arrays else arrays["corrupted"]
+    except (OSError, ValueError, KeyError, IndexError, EOFError, zipfile.BadZipFile):
         notes.append(f"{_label(path)} is damaged")
         return None, None
     return int(np.count_nonzero(mask)), int(mask.size)

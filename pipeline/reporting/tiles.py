@@ -7,6 +7,7 @@ from pipeline.reporting.blocks import Tile
 from pipeline.reporting.naming import has_noise
 from pipeline.reporting.read import Json, Run, mapping, number
 from pipeline.reporting.summary import compare, shipped, worst
+from pipeline.reporting.verdict import compared_images
 
 
 def headline_tiles(run: Run) -> tuple[Tile, ...]:
@@ -67,7 +68,12 @@ def _codes(run: Run) -> Tile:
     label, share = "output codes that differ", worst(run, "code_mismatch", max)
     if share is None:
         return _missing(label, "not compared with LiteRT")
-    return Tile(label, words.mismatch(share), "integer model against LiteRT", _limit_state(run, "code_mismatch"))
+    return Tile(
+        label,
+        words.mismatch(share),
+        f"integer model against LiteRT, {compared_images(run)}",
+        _limit_state(run, "code_mismatch"),
+    )
 
 
 def _decisions(run: Run) -> Tile:
@@ -75,7 +81,9 @@ def _decisions(run: Run) -> Tile:
     if equal is None:
         return _missing(label, "not compared with LiteRT")
     state = _limit_state(run, "decision_agreement")
-    return Tile(label, words.agreement(equal), "Keras evaluation against LiteRT", state)
+    examples = worst(run, "examples", min)
+    over = f", {words.count(examples)} test images" if examples else ""
+    return Tile(label, words.agreement(equal), f"Keras evaluation against LiteRT{over}", state)
 
 
 def _limit_state(run: Run, key: str) -> Literal["good", "bad"]:

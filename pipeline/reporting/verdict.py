@@ -4,8 +4,9 @@ from pipeline.reporting import words
 from pipeline.reporting.blocks import Verdict, VerdictState
 from pipeline.reporting.naming import data_name, has_noise, method_name, noise_phrase, unit_word
 from pipeline.reporting.read import Json, Run, mapping, number, sequence
-from pipeline.reporting.summary import Comparison, Spread, compare, missing_seeds, shipped, worst
+from pipeline.reporting.summary import Comparison, Spread, compare, missing_seeds, shipped, spread, worst
 
+OTHER_KERNELS = {"builtin": "The int8 file with builtin kernels", "int4": "The int4 file"}
 HEADLINES = {"pass": "PASS", "fail": "FAIL", "unverified": "NOT VERIFIED", "unfinished": "UNFINISHED"}
 
 
@@ -56,7 +57,24 @@ def _warnings(run: Run) -> list[str]:
         warnings.append(f"The baseline's folder {run.baseline_folder} is not there: nothing to compare with.")
     if run.baseline and (missing := missing_seeds(run.baseline)):
         warnings.append(f"The baseline has not finished {words.listing(missing)}.")
-    return warnings + [f"Not read: {note}." for note in _notes(run)]
+    return warnings + _unfaithful_kernels(run) + [f"Not read: {note}." for note in _notes(run)]
+
+
+def _unfaithful_kernels(run: Run) -> list[str]:
+    """Kernels that decide otherwise than the integer model more often than the int8 file on XNNPACK may."""
+    agreements = {
+        name: spread(number(seed.verification, "kernels", kernel, "decision_agreement") for seed in run.verified)
+        for kernel, name in OTHER_KERNELS.items()
+    }
+    limit = max(
+        (number(seed.verification, "limits", "decision_agreement") or 0.0 for seed in run.verified), default=0.0
+    )
+    return [
+        f"{name} makes only {words.agreement(equal.low)} of the integer model's decisions; the limit of "
+        f"{words.plain(100 * limit)} % was checked for the int8 file with XNNPACK kernels only."
+        for name, equal in agreements.items()
+        if equal and equal.low < limit
+    ]
 
 
 def _notes(run: Run) -> list[str]:
@@ -154,12 +172,32 @@ def _latency(latencies: Json) -> str:
 
 
 def _exactness(run: Run) -> str:
-    share, equal = worst(run, "code_mismatch", max), worst(run, "decision_agreement", min)
-    if share is None and equal is None:
+    """Codes are compared on the integer model's images, decisions on all."""
+    parts = [part for part in (_codes(run), _decisions(run)) if part]
+    if not parts:
         return "How exactly LiteRT computes what training evaluated is missing."
-    examples = worst(run, "examples", min)
-    over = f"Over {words.count(examples)} test images" if examples else "Over the test images"
-    codes = "no output code differs" if share == 0 else f"{words.mismatch(share)} of the output codes differ"
     of_seeds = f" (worst of {unit_word(run, len(run.verified))})" if len(run.verified) > 1 else ""
-    decisions = f"{words.agreement(equal)} of the decisions equal those of the Keras evaluation"
-    return f"{over} {codes} between the integer model and LiteRT, and {decisions}{of_seeds}."
+    sentence = ", and ".join(parts)
+    return f"{sentence[0].upper()}{sentence[1:]}{of_seeds}."
+
+
+def _codes(run: Run) -> str:
+    share, images = worst(run, "code_mismatch", max), compared_images(run)
+    if share is None:
+        return ""
+    codes = "no output code differs" if share == 0 else f"{words.mismatch(share)} of the output codes differ"
+    return f"over {images} {codes} between the integer model and LiteRT"
+
+
+def _decisions(run: Run) -> str:
+    equal, examples = worst(run, "decision_agreement", min), worst(run, "examples", min)
+    if equal is None:
+        return ""
+    decisions = f"{words.count(examples)} decisions" if examples else "decisions"
+    return f"{words.agreement(equal)} of the {decisions} equal those of the Keras evaluation"
+
+
+def compared_images(run: Run) -> str:
+    """`1,000 test images`: those on which the integer model was compared with LiteRT, of the seed with the fewest."""
+    images = worst(run, "integer_model_examples", min) or worst(run, "examples", min)
+    return f"{words.count(images)} test images" if images else "test images"

@@ -1,0 +1,33 @@
+"""Signals that arrive while a run trains."""
+
+import os
+import signal
+
+import pytest
+
+from pipeline.stopping import StopFlag, Stopped
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+def test_the_first_signal_is_remembered_until_somebody_asks(signum):
+    with StopFlag() as stop:
+        stop.check()
+        os.kill(os.getpid(), signum)
+        with pytest.raises(Stopped) as stopped:
+            stop.check()
+    assert stopped.value.signum == signum
+    assert signal.Signals(signum).name in str(stopped.value)
+
+
+def test_the_second_interrupt_acts_at_once():
+    with StopFlag():
+        os.kill(os.getpid(), signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_handlers_are_as_before_afterwards():
+    before = [signal.getsignal(signum) for signum in (signal.SIGINT, signal.SIGTERM)]
+    with StopFlag():
+        assert signal.getsignal(signal.SIGINT) not in before
+    assert [signal.getsignal(signum) for signum in (signal.SIGINT, signal.SIGTERM)] == before

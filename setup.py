@@ -1,4 +1,4 @@
-"""Nibble's package: `pip install -e .[test]`."""
+"""Nibble's package: `pip install -e .[test]`. Lower bounds are the versions it is tested with."""
 
 from pathlib import Path
 
@@ -16,15 +16,15 @@ setup(
     python_requires=">=3.11,<3.13",
     install_requires=[
         "ai-edge-litert>=2.3,<2.4",
-        "flatbuffers>=25.2,<26",
-        "importlib_resources>=6",  # tensorflow-datasets imports it on 3.11 without asking for it
+        "flatbuffers>=25.9.23,<26",
+        "importlib_resources>=7.1,<8",  # tensorflow-datasets imports it, but asks for it on older Pythons only
         "keras-tuner==1.4.8",
-        "numpy>=2.2,<3",
-        "protobuf>=6.31",  # the range is TensorFlow's and TensorBoard's to narrow
-        "pydantic>=2.12,<3",
-        "pydantic-core",  # pydantic pins the one version that fits it
-        "PyYAML>=6.0.2,<7",
-        "rich>=14,<16",
+        "numpy>=2.4,<3",
+        "protobuf>=6.31.1,<8",
+        "pydantic>=2.14,<3",
+        "pydantic-core",  # pydantic itself pins the version that fits
+        "PyYAML>=6.0.3,<7",
+        "rich>=15,<16",
         "tensorboard>=2.20,<2.22",  # keras-tuner imports it
         "tensorflow==2.21.*",
         "tensorflow-datasets==4.9.10",
@@ -32,7 +32,6 @@ setup(
         "tf_keras==2.21.*",
     ],
     extras_require={
-        "test": ["hypothesis>=6.120,<7", "pytest>=9,<10", "pytest-xdist>=3.6,<4", "ruff>=0.14,<1"],
-        "bench": ["matplotlib>=3.10,<4"],
+        "test": ["hypothesis>=6.170,<7", "pytest>=9.2,<10", "pytest-xdist>=3.8,<4", "ruff==0.17.*"],
     },
 )

@@ -114,9 +114,7 @@ def _position(path: Path) -> tuple[int, int]:
 
 
 def _to_arrays(checkpoint: Checkpoint) -> dict[str, np.ndarray]:
-    arrays = {
-        f"{name}/{index:04d}": value for name in ARRAYS for index, value in enumerate(getattr(checkpoint, name))
-    }
+    arrays = {f"{name}/{index:04d}": value for name in ARRAYS for index, value in enumerate(getattr(checkpoint, name))}
     rest = {key: value for key, value in vars(checkpoint).items() if key not in ARRAYS}
     return arrays | {"position": np.array(json.dumps(rest))}
 

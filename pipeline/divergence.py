@@ -20,16 +20,17 @@ def is_divergence(error: tf.errors.InvalidArgumentError) -> bool:
 def culprit(model: tf_keras.Model, task: Task, methods: Sequence, images: np.ndarray, labels: np.ndarray) -> str:
     """What is not finite first on a batch (B, H, W, C), (B,): a layer's weights, output or gradient, or the loss.
 
-    Gradients flow backwards, so of theirs the last layer's is named.
+    Gradients flow backwards, so of theirs the last layer's is named. Batch statistics do not count: the forward pass
+    that failed has spoilt them all.
     """
     for layer in model.layers:
-        if not all(_finite(weight) for weight in layer.weights):
-            return f"the weights of layer '{layer.name}'"
+        if not all(_finite(weight) for weight in layer.trainable_weights):
+            return f"a weight of layer '{layer.name}'"
     for layer, outputs in _outputs(model, images):
         if not all(_finite(output) for output in outputs):
             return f"the output of layer '{layer.name}'"
     for layer in reversed(_layers_with_bad_gradients(model, task, methods, images, labels)):
-        return f"the gradient of layer '{layer.name}'"
+        return f"a gradient of layer '{layer.name}'"
     return "the loss"
 
 
@@ -39,9 +40,11 @@ def _finite(tensor) -> bool:
 
 def _outputs(model: tf_keras.Model, images: np.ndarray) -> list[tuple[tf_keras.layers.Layer, list]]:
     """Each layer with its outputs in training mode, in the order of computation."""
-    symbolic = [tf.nest.flatten(layer.get_output_at(0)) for layer in model.layers]
+    # A layer that was copied from graph to graph has nodes elsewhere too; these are the model's own, deepest first.
+    nodes = [node for _, level in sorted(model._nodes_by_depth.items(), reverse=True) for node in level]
+    symbolic = [tf.nest.flatten(node.outputs) for node in nodes]
     values = tf_keras.Model(model.inputs, symbolic)(pixels(tf.constant(images)), training=True)
-    return list(zip(model.layers, values, strict=True))
+    return [(node.layer, outputs) for node, outputs in zip(nodes, values, strict=True)]
 
 
 def _layers_with_bad_gradients(

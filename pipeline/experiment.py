@@ -1,5 +1,6 @@
 """One experiment, stage by stage: data -> label noise -> model -> method -> train -> convert -> verify -> ship."""
 
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
@@ -14,15 +15,16 @@ from pipeline.deployment import Shipment, publish
 from pipeline.errors import RunFailed
 from pipeline.models.resnet import resnet
 from pipeline.progress import make_progress
-from pipeline.quantization.lowering import device_arithmetic
-from pipeline.quantization.scheme import recipe_of, use_per_tensor_dense
+from pipeline.quantization.device_network import DeviceNetwork
+from pipeline.quantization.lowering import lower
+from pipeline.quantization.scheme import is_enabled, recipe_of, use_per_tensor_dense
 from pipeline.run_files import read_json, write_json, write_npz
 from pipeline.run_folder import seed_path, write_status
 from pipeline.selection import scores
 from pipeline.statistics import auto_momentum
 from pipeline.stopping import StopFlag
 from pipeline.tasks import Multiclass
-from pipeline.training import train
+from pipeline.training import own_forward, train
 from pipeline.training_data import TrainingData
 from pipeline.verification import Examples, verify
 
@@ -64,7 +66,7 @@ def run_seed(experiment, images: Images, seed: int, folder: Path, stop: StopFlag
     title = f"{experiment.name} seed {seed}"
     progress = make_progress(title, terminal)
     result = train(model, data, experiment.train, experiment.methods, seed, folder, experiment.data.augment, stop, progress,
-                   _evaluation(model, experiment.convert.weight_storage))
+                   device_evaluation(model, experiment.convert.weight_storage))
     write_json(folder / SCORES, scores(result, Multiclass(data.classes), seed))
     stop.check()
     print(f"{title}: converting and verifying", file=terminal, flush=True)
@@ -125,13 +127,19 @@ def best_seed(folder: Path, seeds: list[int]) -> int:
     return seeds[int(np.argmax([-1.0 if value is None else value for value in accuracies]))]
 
 
-def _evaluation(model, weight_storage: str):
-    """The context in which a quantized model is evaluated: with the numbers the device will use."""
+def device_evaluation(model, weight_storage: str):
+    """The context training enters around an evaluation: quantized networks are evaluated in the device's arithmetic."""
     if recipe_of(model) is None:
-        from contextlib import nullcontext
+        return own_forward
+    network = DeviceNetwork(lower(model, weight_storage).integer_model)
 
-        return nullcontext
-    return lambda model: device_arithmetic(model, weight_storage)
+    @contextmanager
+    def on_device(model):
+        if is_enabled(model):
+            network.update(lower(model, weight_storage).integer_model)
+        yield network.forward if is_enabled(model) else None
+
+    return on_device
 
 
 def _check_verified(folder: Path, seeds: list[int]) -> None:

@@ -10,23 +10,24 @@ from pipeline.training_step import pixels
 
 BATCH = 500  # images
 
+Forward = Callable[[np.ndarray], tf.Tensor]  # images uint8 (B, H, W, C) to logits float32 (B, K)
 
-Logits = Callable[[np.ndarray], np.ndarray]
+
+def compile_forward(model: tf_keras.Model) -> Forward:
+    """The forward pass of `model` on uint8 images, compiled once for any number of them."""
+    images = tf.TensorSpec((None, *model.input_shape[1:]), tf.uint8)
+    return tf.function(lambda batch: model(pixels(batch), training=False), [images], autograph=False)
 
 
-def compile_logits(model: tf_keras.Model, between: Callable[[], None] = lambda: None) -> Logits:
-    """A function from uint8 images (N, H, W, C) to logits float32 (N, K), compiled once for any N, 0 included.
+def logits_in_batches(forward: Forward, images: np.ndarray, between: Callable[[], None] = lambda: None) -> np.ndarray:
+    """Logits float32 (N, K) for uint8 images (N, H, W, C), N = 0 included.
 
     `between` is called before every batch; what it raises (a request to stop) comes through.
     """
-    images = tf.TensorSpec((None, *model.input_shape[1:]), tf.uint8)
-    forward = tf.function(lambda batch: model(pixels(batch), training=False), [images], autograph=False)
-
-    def logits(images: np.ndarray) -> np.ndarray:
-        parts = [np.zeros((0, *model.output_shape[1:]), np.float32)]
-        for start in range(0, len(images), BATCH):
-            between()
-            parts.append(forward(images[start : start + BATCH]).numpy())
-        return np.concatenate(parts)
-
-    return logits
+    if not len(images):  # TensorFlow's fused kernels refuse an empty batch
+        return forward(np.zeros((1, *images.shape[1:]), np.uint8)).numpy()[:0]
+    parts = []
+    for start in range(0, len(images), BATCH):
+        between()
+        parts.append(forward(images[start : start + BATCH]).numpy())
+    return np.concatenate(parts)

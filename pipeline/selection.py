@@ -21,11 +21,11 @@ class StoppingRule(Protocol):
 class Selection:
     """The last epoch counts; with early stopping the best one on noisy validation labels, never by the test set.
 
-    Epochs before `warmup` is over trained another network, a float one: early stopping does not choose among them.
+    The first `unsettled` epochs trained another network (float, or not yet pruned): early stopping chooses none.
     """
 
     rule: StoppingRule | None
-    warmup: int
+    unsettled: int
     test_metric: str
 
     @property
@@ -47,13 +47,13 @@ class Selection:
         return self.rule is not None and self.rule.should_stop(self._candidates(history))
 
     def _candidates(self, history: History) -> list[dict]:
-        return [line for line in history if line["epoch"] > self.warmup and line[self.test_metric] is not None]
+        return [line for line in history if line["epoch"] > self.unsettled and line[self.test_metric] is not None]
 
 
-def selection_rule(methods: Sequence, test_metric: str) -> Selection:
-    """The rule of a run with these methods; epochs without `test_metric` were not evaluated."""
+def selection_rule(methods: Sequence, epochs: int, test_metric: str) -> Selection:
+    """The rule of a run of `epochs` with these methods; epochs without `test_metric` were not evaluated."""
     rule = next((method for method in methods if method.name == "early_stopping"), None)
-    return Selection(rule, max([getattr(method, "warmup_epochs", 0) for method in methods], default=0), test_metric)
+    return Selection(rule, max([method.settled_from(epochs) for method in methods], default=0), test_metric)
 
 
 def oracle(history: History, test_metric: str) -> dict:

@@ -53,9 +53,7 @@ class Multiclass:
 
     def evaluate(self, predict: Predict, data: TrainingData) -> dict[str, float | None]:
         """Losses, accuracies and fits of `pipeline.evaluation.multiclass_metrics`."""
-        return multiclass_metrics(
-            predict(data.train_images), predict(data.val_images), predict(data.test_images), data
-        )
+        return multiclass_metrics(predict(data.train_images), predict(data.val_images), predict(data.test_images), data)
 
     def score(self, line: dict) -> dict:
         """Accuracy in [0, 1] and loss in nats on the clean test set."""

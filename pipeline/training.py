@@ -2,8 +2,9 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from pipeline.checkpoints import Checkpoint, assign, newest_checkpoint, save_che
 from pipeline.data.batches import training_batches
 from pipeline.divergence import culprit, is_divergence
 from pipeline.errors import RunFailed
-from pipeline.inference import compile_logits
+from pipeline.inference import Forward, compile_forward, logits_in_batches
 from pipeline.optimizers import learning_rate, make_optimizer
 from pipeline.progress import TrainingProgress
 from pipeline.run_files import write_jsonl
@@ -30,7 +31,13 @@ BEST_WEIGHTS = "best.weights.h5"
 METRICS = "metrics.jsonl"
 STEPS_BETWEEN_REPORTS = 20
 
-PrepareEvaluation = Callable[[tf_keras.Model], AbstractContextManager]
+PrepareEvaluation = Callable[[tf_keras.Model], AbstractContextManager[Forward | tf_keras.Model | None]]
+
+
+@contextmanager
+def own_forward(model: tf_keras.Model) -> Iterator[None]:
+    """No preparation: the model is evaluated by its own forward function."""
+    yield None
 
 
 @dataclass(frozen=True)
@@ -52,14 +59,16 @@ def train(
     augment: bool,
     stop: StopFlag,
     progress: TrainingProgress,
-    prepare_evaluation: PrepareEvaluation = nullcontext,
+    prepare_evaluation: PrepareEvaluation = own_forward,
     task: Task | None = None,
 ) -> TrainResult:
     """Train the wrapped `model` by the config section `settings`, or go on from the last checkpoint in `folder`.
 
     Leaves the selected weights, with the statistics they are evaluated with, in the model and in best.weights.h5.
-    `prepare_evaluation(model)` is entered around every evaluation. Raises Stopped after a checkpoint if `stop` is set,
-    RunFailed if the loss diverges, UserError if a checkpoint belongs to another network.
+    `prepare_evaluation(model)` is entered around every evaluation. It gives the forward function to evaluate with (a
+    quantized network is evaluated as the device computes it); the model itself or None stand for the model's own.
+    Raises Stopped after a checkpoint if `stop` is set, RunFailed if the loss diverges, UserError if a checkpoint
+    belongs to another network.
     """
     task = task or Multiclass(data.classes, tuple(method.smooth for method in methods))
     run = _Run(model, data, settings, methods, seed, folder, augment, stop, progress, prepare_evaluation, task)
@@ -89,7 +98,7 @@ class _Run:
 
     def __post_init__(self):
         self.steps = max(len(self.data.train_images) // self.settings.batch_size, 1)
-        self.selection = selection_rule(self.methods, self.task.test_metric)
+        self.selection = selection_rule(self.methods, self.settings.epochs, self.task.test_metric)
         self.optimizer = make_optimizer(self.settings, self.model)
         self.total = tf.Variable(0.0, dtype=tf.float64, trainable=False)
         self.state = Checkpoint()
@@ -135,7 +144,7 @@ class _Run:
         changed = [method.before_epoch(self.model, epoch, self.settings.epochs) for method in self.methods]
         if any(changed) or self.step is None:
             self.step = compile_step(self.model, self.optimizer, self.task, self.methods, self.total)
-            self.logits = compile_logits(self.model, self.stop.check)
+            self.forward = compile_forward(self.model)
             self.statistics = Statistics(self.model)
 
     def _train_epoch(self) -> None:
@@ -165,9 +174,9 @@ class _Run:
         """The error for a 0-based step `number` of the run."""
         epoch, step = divmod(number, self.steps)
         return RunFailed(
-            f"training diverged at step {number + 1} (epoch {epoch + 1}, its step {step + 1} of {self.steps}): {what} is "
-            f"not finite. Try a smaller train.learning_rate than {self.settings.learning_rate:g}. What {self.folder} "
-            "keeps is from before"
+            f"training diverged at step {number + 1} (epoch {epoch + 1}, its step {step + 1} of {self.steps}): "
+            f"{what} is not finite. Try a smaller train.learning_rate than {self.settings.learning_rate:g}. "
+            f"What {self.folder} keeps is from before"
         )
 
     def _report(self) -> None:
@@ -195,20 +204,20 @@ class _Run:
 
     def _evaluate_with(self, statistics: str) -> dict:
         reestimated = self.statistics.reestimated(self._statistics_batches())
-        with reestimated if statistics == "reestimate" else nullcontext(), self.prepare_evaluation(self.model):
-            return self.task.evaluate(self._finite_logits, self.data)
+        context = reestimated if statistics == "reestimate" else nullcontext()
+        with context, self.prepare_evaluation(self.model) as given:
+            forward = self.forward if given is None or given is self.model else given
+            return self.task.evaluate(partial(self._finite_logits, forward), self.data)
 
-    def _finite_logits(self, images: np.ndarray) -> np.ndarray:
-        logits = self.logits(images)
+    def _finite_logits(self, forward: Forward, images: np.ndarray) -> np.ndarray:
+        logits = logits_in_batches(forward, images, self.stop.check)
         if not np.isfinite(logits).all():
             raise self._divergence("the network's output in evaluation", self._done() - 1)
         return logits
 
     def _statistics_batches(self) -> Iterator[np.ndarray]:
         settings = self.settings
-        return statistics_batches(
-            self.data.train_images, settings.batch_size, self.seed, settings.statistics_batches
-        )
+        return statistics_batches(self.data.train_images, settings.batch_size, self.seed, settings.statistics_batches)
 
     def _complete(self, line: dict) -> None:
         state = self.state

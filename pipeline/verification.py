@@ -7,12 +7,12 @@ import numpy as np
 from pipeline.conversion import Converted
 from pipeline.evaluation import accuracy
 from pipeline.file_facts import float_tensors, layer_facts, weight_bits
-from pipeline.inference import compile_logits
+from pipeline.inference import compile_forward, logits_in_batches
 from pipeline.latency import measure_latency
 from pipeline.litert import LiteRtModel
+from pipeline.quantization.device_network import DeviceNetwork
 from pipeline.quantization.integer_model import IntegerModel, pixel_codes
 from pipeline.quantization.lowering import device_arithmetic
-from pipeline.quantization.scheme import recipe_of
 from pipeline.tflite_writer import with_outputs
 
 INTEGER_MODEL_EXAMPLES = 1000
@@ -33,7 +33,7 @@ def verify(model, converted: Converted, examples: Examples, settings, weight_sto
     `settings`: config section verify (limits). "passed" and "failures" say whether the limits are kept.
     """
     contents = {kind: path.read_bytes() for kind, path in converted.files.items()}
-    logits = {"keras": _keras_logits(model, examples.images, weight_storage)}
+    logits = {"keras": _evaluation_logits(model, converted.integer_model, examples.images)}
     for kind, content in contents.items():
         logits[kind] = LiteRtModel(content).logits(examples.images)
     result = _shared_facts(contents, logits, examples, settings)
@@ -44,15 +44,22 @@ def verify(model, converted: Converted, examples: Examples, settings, weight_sto
     else:
         result |= _agreement(logits["keras"], logits["int8"], examples.labels)
         result |= _exactness(converted, contents, logits, examples)
+        fake_quant = _fake_quant_logits(model, examples.images, weight_storage)
+        result["fake_quant_decision_agreement"] = _same_decisions(fake_quant, logits["int8"])
     failures = _failures(result, settings)
     return {**result, "limits": _limits(settings), "passed": not failures, "failures": failures}
 
 
-def _keras_logits(model, images: np.ndarray, weight_storage: str) -> np.ndarray:
-    if recipe_of(model) is None:
-        return compile_logits(model)(images)
+def _evaluation_logits(model, integer_model: IntegerModel | None, images: np.ndarray) -> np.ndarray:
+    """Logits (N, K) as training evaluates: in the device's arithmetic, in TensorFlow."""
+    forward = DeviceNetwork(integer_model).forward if integer_model else compile_forward(model)
+    return logits_in_batches(forward, images)
+
+
+def _fake_quant_logits(model, images: np.ndarray, weight_storage: str) -> np.ndarray:
+    """Logits (N, K) of the Keras training graph in inference mode, with the device's biases and scales."""
     with device_arithmetic(model, weight_storage):
-        return compile_logits(model)(images)
+        return logits_in_batches(compile_forward(model), images)
 
 
 def _shared_facts(contents, logits, examples: Examples, settings) -> dict:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pipeline.inference import BATCH, compile_logits
+from pipeline.inference import BATCH, compile_forward, logits_in_batches
 from tests.training_samples import tiny_network
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (BATCH + 7, 8, 8, 1), dtype=np.uint8)
@@ -12,7 +12,7 @@ IMAGES = np.random.default_rng(0).integers(0, 256, (BATCH + 7, 8, 8, 1), dtype=n
 @pytest.mark.parametrize("count", [0, 1, BATCH, BATCH + 7])
 def test_logits_of_any_number_of_images(count):
     model = tiny_network(dropout=0.5)
-    logits = compile_logits(model)(IMAGES[:count])
+    logits = logits_in_batches(compile_forward(model), IMAGES[:count])
     assert (logits.shape, logits.dtype) == ((count, 3), np.float32)
     if count:
         np.testing.assert_allclose(logits, model(IMAGES[:count] / np.float32(255), training=False), atol=1e-5)
@@ -20,5 +20,5 @@ def test_logits_of_any_number_of_images(count):
 
 def test_something_can_happen_between_batches():
     calls = []
-    compile_logits(tiny_network(), lambda: calls.append(1))(IMAGES)
+    logits_in_batches(compile_forward(tiny_network()), IMAGES, lambda: calls.append(1))
     assert len(calls) == 2

@@ -57,7 +57,8 @@ def test_a_terminal_gets_a_bar():
 
 
 @pytest.mark.parametrize(
-    ("seconds", "words"), [(0.4, "0 s"), (45, "45 s"), (59.6, "1 min 00 s"), (725, "12 min 05 s"), (11_250, "3 h 07 min")]
+    ("seconds", "words"),
+    [(0.4, "0 s"), (45, "45 s"), (59.6, "1 min 00 s"), (725, "12 min 05 s"), (11_250, "3 h 07 min")],
 )
 def test_duration_in_words(seconds, words):
     assert duration(seconds) == words

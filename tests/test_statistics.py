@@ -17,10 +17,12 @@ class Observed(tf_keras.layers.Layer):
     """Doubles its input and keeps a moving average of its largest value, as the activation quantizers do."""
 
     def build(self, input_shape):
+        self.calls = self.add_weight("calls", shape=(), initializer="zeros", trainable=False)
         self.range = self.add_weight("output_activation_range", shape=(), initializer="zeros", trainable=False)
 
     def call(self, inputs, training=None):
         if training:
+            self.calls.assign_add(1.0)
             largest = tf.reduce_max(inputs)
             self.range.assign(tf.where(self.range > 0, 0.9 * self.range + 0.1 * largest, largest))
         return inputs * 2
@@ -79,6 +81,7 @@ def test_statistics_are_the_plain_average_over_the_batches_without_dropout(dropo
     model(np.ones((2, 8, 8, 1), np.float32), training=True)
     reestimate(model, BATCHES)
     assert found(model) == pytest.approx(expected(), rel=1e-4, abs=1e-5)
+    assert model.get_layer("observed").calls.numpy() == 1
     assert all(layer.enabled for layer in model.layers if isinstance(layer, SeededDropout))
 
 

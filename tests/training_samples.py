@@ -1,5 +1,8 @@
-"""A tiny network, data and settings that the training tests share."""
+"""A tiny network, data, settings and runs that the training tests share."""
 
+import json
+import signal
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -7,6 +10,9 @@ import tf_keras
 
 from pipeline.config_schema import Train
 from pipeline.models.layers import SeededDropout
+from pipeline.progress import TrainingProgress
+from pipeline.stopping import StopFlag
+from pipeline.training import TrainResult, train
 from pipeline.training_data import TrainingData
 
 CLASSES = 3
@@ -53,9 +59,79 @@ def settings(**changes) -> Train:
 def method(name: str = "fake", **hooks) -> SimpleNamespace:
     """A method with some hooks of its own; the others do nothing."""
     identity = {
+        "wrap": lambda model: model,
         "smooth": lambda targets: targets,
         "penalty": lambda model: None,
         "before_epoch": lambda model, epoch, epochs: False,
         "after_step": lambda model: None,
+        "settled_from": lambda epochs: 0,
     }
     return SimpleNamespace(name=name, **{**identity, **hooks})
+
+
+class StopAfter(StopFlag):
+    """As if a signal arrived at the n-th look."""
+
+    def __init__(self, looks: int):
+        super().__init__()
+        self.looks = looks
+
+    def check(self) -> None:
+        self.looks -= 1
+        if self.looks < 0:
+            self.signum = signal.SIGTERM
+        super().check()
+
+
+class Recorder(TrainingProgress):
+    """Remembers what it was told."""
+
+    def __init__(self):
+        self.warnings, self.done, self.finished = [], [], False
+
+    def start(self, epochs, steps_per_epoch, done):
+        self.done.append(done)
+
+    def steps(self, done, loss):
+        self.done.append(done)
+
+    def warning(self, text):
+        self.warnings.append(text)
+
+    def finish(self):
+        self.finished = True
+
+
+def run(
+    folder: Path, section=None, methods=(), model=None, data=None, stop=None, progress=None, augment=False, **more
+) -> tuple[tf_keras.Model, TrainResult]:
+    """Train a network wrapped by `methods` in `folder`, or go on there."""
+    folder.mkdir(exist_ok=True)
+    model = model or wrapped(methods)
+    arguments = (data or tiny_data(), section or settings(), methods, 1, folder, augment, stop or StopFlag())
+    return model, train(model, *arguments, progress or TrainingProgress(), **more)
+
+
+def wrapped(methods) -> tf_keras.Model:
+    """The tiny network as the methods want it."""
+    model = tiny_network(dropout=0.3 if any(method.name == "dropout" for method in methods) else 0.0)
+    for method in methods:
+        model = method.wrap(model)
+    return model
+
+
+def metrics(folder: Path) -> list[dict]:
+    """The lines of metrics.jsonl without the only thing that may differ."""
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    return [{key: value for key, value in line.items() if key != "seconds"} for line in lines]
+
+
+def values(model: tf_keras.Model) -> list[np.ndarray]:
+    """All variables of a model."""
+    return [variable.numpy() for variable in model.variables]
+
+
+def assert_same(first: list[np.ndarray], second: list[np.ndarray]) -> None:
+    """Equal to the last bit."""
+    for one, other in zip(first, second, strict=True):
+        np.testing.assert_array_equal(one, other)

@@ -30,6 +30,10 @@ class Method(BaseModel):
         """Prepare 0-based `epoch`; True if the training graph must be traced again. Idempotent: called again on resume."""
         return False
 
+    def settled_from(self, epochs: int) -> int:
+        """The 0-based epoch from which the network has its final form; early stopping does not choose an earlier one."""
+        return 0
+
     def after_step(self, model) -> None:
         """Traced at the end of every training step."""
 

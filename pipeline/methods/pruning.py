@@ -44,6 +44,10 @@ class Pruning(Method):
             return 0.0
         return self.ratio * (1 - (1 - (epoch - start) / (stop - start)) ** 3)
 
+    def settled_from(self, epochs: int) -> int:
+        """The first epoch at the full ratio."""
+        return next(epoch for epoch in range(epochs) if self.ratio_at(epoch, epochs) == self.ratio)
+
     def before_epoch(self, model, epoch: int, epochs: int) -> bool:
         """Choose the filters to prune from the current weights and set them to zero."""
         state = _state(model)

@@ -45,6 +45,10 @@ class Quantization(Method):
 
         return quantize(model, self)
 
+    def settled_from(self, epochs: int) -> int:
+        """The first epoch that is not float."""
+        return self.warmup_epochs
+
     def before_epoch(self, model, epoch: int, epochs: int) -> bool:
         """Float until the warm-up is over; True where that changes the graph."""
         if not self.warmup_epochs:

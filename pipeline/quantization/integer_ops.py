@@ -43,12 +43,17 @@ def fully_connected(operation, inputs, tensors, output) -> np.ndarray:
 
 def add(operation, inputs, tensors, output) -> np.ndarray:
     """ADD in fixed point: both scale ratios as integers at 2^shift, sum, round half up, shift."""
-    ratios = [np.float32(tensor.scale) / np.float32(output.scale) for tensor in tensors]
-    shift = 20 - math.frexp(max(ratios))[1] + 1
-    factors = [int(np.rint(math.ldexp(float(ratio), shift))) for ratio in ratios]
+    factors, shift = add_factors(tensors, output)
     total = sum((codes.astype(np.int64) - tensor.zero_point) * factor
                 for codes, tensor, factor in zip(inputs, tensors, factors, strict=True))
     return _store((total + (1 << (shift - 1))) >> shift, output, operation)
+
+
+def add_factors(tensors, output) -> tuple[list[int], int]:
+    """The ratios input scale / output scale of an ADD as integers at 2^shift, and the shift; the larger has 20 bits."""
+    ratios = [np.float32(tensor.scale) / np.float32(output.scale) for tensor in tensors]
+    shift = 21 - math.frexp(max(ratios))[1]
+    return [int(np.rint(math.ldexp(float(ratio), shift))) for ratio in ratios], shift
 
 
 def mean(operation, inputs, tensors, output) -> np.ndarray:

@@ -105,6 +105,7 @@ class PixelQuantizer(Quantizer):
     """The network's input: pixel / 255 in [0, 1] is already on an 8-bit grid of step 1/255; nothing is lost."""
 
     grid = Grid.of(8, signed=False, unsigned_range=True)
+    enabled = True  # nothing is lost by it, so the float warm-up may keep it
 
     def build(self, tensor_shape, name, layer):
         """No state: the step is 1/255."""

@@ -302,6 +302,11 @@ def set_enabled(model, enabled: bool) -> bool:
     return changed
 
 
+def is_enabled(model) -> bool:
+    """Whether a quantized model rounds (it does not during float warm-up)."""
+    return all(quantizer.enabled for quantizer in kernel_quantizers(model).values())
+
+
 def _quantizers(model):
     yield from kernel_quantizers(model).values()
     for layer in model.layers:

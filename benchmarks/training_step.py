@@ -1,0 +1,118 @@
+"""What quantization costs in training: the time of one step against the float step of the same ResNet-20.
+
+    python -m benchmarks.training_step [--rounds N] [--output FILE]
+
+28x28x1 images, batch 128, Adam, CPU. All networks use the project's own compiled step and take turns, in another order
+every round; a ratio is the median over the rounds of (time of the network / time of float in the same round). TF-MOT's
+8-bit QAT knows no zero-padded shortcut, so all networks have 1x1 convolutions as shortcuts. Writes a JSON file and
+prints `qat_over_float=R tfmot8_over_float=R`, where qat is W4/A4 as configured by default.
+"""
+
+import argparse
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+import tensorflow as tf
+import tensorflow_model_optimization as tfmot
+import tf_keras
+
+from pipeline.config_schema import Train
+from pipeline.environment import describe_environment
+from pipeline.methods import Quantization
+from pipeline.models.resnet import resnet
+from pipeline.optimizers import make_optimizer
+from pipeline.quantization.scheme import quantize
+from pipeline.run_files import write_json
+from pipeline.tasks import Multiclass
+from pipeline.training_step import compile_step
+
+RESULT = Path(__file__).resolve().parents[1] / "docs" / "results" / "training_step.json"
+COMMAND = "python -m benchmarks.training_step --rounds {rounds} --steps {steps} --depth {depth} --width {width}"
+CLASSES = 10
+BATCH = 128
+WARM_UP = 2  # steps: the first one traces the graph
+
+Network = tf_keras.Model
+VARIANTS: dict[str, Callable[[Network], Network]] = {
+    "float": lambda network: network,
+    "W4/A4": lambda network: quantize(network, Quantization()),
+    "TF-MOT W8/A8": tfmot.quantization.keras.quantize_model,
+    "W8/A8": lambda network: quantize(network, Quantization(weight_bits=8, activation_bits=8)),
+    "W2/A4": lambda network: quantize(network, Quantization(weight_bits=2)),
+    "W4/A4, residual same": lambda network: quantize(network, Quantization(residual_bits="same")),
+    "W4/A4, batch norm folded": lambda network: quantize(network, Quantization(batch_norm="fold")),
+}
+
+
+def make_step(variant: str, depth: int, width: int) -> Callable[[], None]:
+    """A training step of one network on a batch of random images that stays the same; compiled and warmed up."""
+    network = VARIANTS[variant](resnet((28, 28, 1), CLASSES, depth, width, "projection"))
+    random = np.random.default_rng(1)
+    images = tf.constant(random.integers(0, 256, (BATCH, 28, 28, 1), dtype=np.uint8))
+    labels = tf.constant(random.integers(0, CLASSES, BATCH))
+    total = tf.Variable(0.0, dtype=tf.float64, trainable=False)
+    compiled = compile_step(network, make_optimizer(Train(), network), Multiclass(CLASSES), [], total)
+
+    def step() -> None:
+        compiled(images, labels, np.float32(1e-3), np.int64(0))
+        total.numpy()  # waits for the step's last assignment
+
+    for _ in range(WARM_UP):
+        step()
+    return step
+
+
+def measure(steps: dict[str, Callable[[], None]], rounds: int, repeats: int) -> dict[str, list[float]]:
+    """{variant: seconds a step in every round}; rounds start with another network each and run all `repeats` times."""
+    seconds = {variant: [] for variant in steps}
+    names = list(steps)
+    for number in range(rounds):
+        shift = number % len(names)
+        for variant in names[shift:] + names[:shift]:
+            start = time.perf_counter()
+            for _ in range(repeats):
+                steps[variant]()
+            seconds[variant].append((time.perf_counter() - start) / repeats)
+    return seconds
+
+
+def summary(seconds: dict[str, list[float]]) -> dict[str, dict[str, float]]:
+    """{variant: median milliseconds, and the median, 10th and 90th percentile of the ratio to float}."""
+    reference = np.array(seconds["float"])
+    rows = {}
+    for variant, values in seconds.items():
+        low, middle, high = np.percentile(np.array(values) / reference, [10, 50, 90])
+        rows[variant] = {"median_ms": 1e3 * median(values), "over_float": middle, "p10": low, "p90": high}
+    return rows
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Measure, write the JSON file, print the table and the closing line."""
+    arguments = _arguments(argv)
+    steps = {variant: make_step(variant, arguments.depth, arguments.width) for variant in VARIANTS}
+    rows = summary(measure(steps, arguments.rounds, arguments.steps))
+    command = COMMAND.format(**vars(arguments))
+    machine = {**describe_environment(), "command": command}
+    write_json(arguments.output, {"machine": machine, "networks": rows})
+    for variant, row in rows.items():
+        spread = f"({row['p10']:.3f} to {row['p90']:.3f})"
+        print(f"{variant:26} {row['median_ms']:8.1f} ms  {row['over_float']:.3f} x float {spread}")
+    qat, tfmot8 = (rows[variant]["over_float"] for variant in ("W4/A4", "TF-MOT W8/A8"))
+    print(f"qat_over_float={qat:.3f} tfmot8_over_float={tfmot8:.3f}")
+
+
+def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=40, help="rounds in which all networks take turns")
+    parser.add_argument("--steps", type=int, default=2, help="steps of each network a round")
+    parser.add_argument("--depth", type=int, default=20)
+    parser.add_argument("--width", type=int, default=16)
+    parser.add_argument("--output", type=Path, default=RESULT, help="the JSON file")
+    return parser.parse_args(argv)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,165 @@
+"""The integer model as a TensorFlow function: what training evaluates is what the device computes, code by code.
+
+Codes are carried as float32 integers with their zero point taken off. Sums stay exact: float32 where no partial sum of
+codes can leave its 24-bit integers, float64 elsewhere; everything else is int32 or XNNPACK's own float32 rule.
+"""
+
+import numpy as np
+import tensorflow as tf
+
+from pipeline.quantization.integer_model import IntegerModel, Operation, Tensor
+from pipeline.quantization.integer_ops import EXACT_IN_FLOAT32, add_factors, quantize_factor
+
+WITH_WEIGHTS = {"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"}
+
+
+class DeviceNetwork(tf.Module):
+    """An integer model as a compiled function; `update` takes over another model's numbers without tracing again.
+
+    `forward`: uint8 images (B, H, W, C) to logits float32 (B, K).
+    """
+
+    def __init__(self, model: IntegerModel):
+        super().__init__()
+        self.model = model
+        self.parameters = {operation.output: _variables(operation, model) for operation in model.operations}
+        self.output_scale = tf.Variable(model.tensors[model.output].scale, trainable=False)
+        shape = model.tensors[model.input].shape
+        self.forward = tf.function(self._forward, input_signature=[tf.TensorSpec((None, *shape), tf.uint8)])
+
+    def update(self, model: IntegerModel) -> None:
+        """Take over weights, biases and scales of a model of the same structure."""
+        for operation in model.operations:
+            for name, value in _numbers(operation, model).items():
+                self.parameters[operation.output][name].assign(value)
+        self.output_scale.assign(model.tensors[model.output].scale)
+
+    def _forward(self, images: tf.Tensor) -> tf.Tensor:
+        values = {self.model.input: tf.cast(images, tf.float32)}  # code - zero point = pixel
+        for operation in self.model.operations:
+            inputs = [values[name] for name in operation.inputs]
+            values[operation.output] = self._run(operation, inputs)
+        return values[self.model.output] * self.output_scale
+
+    def _run(self, operation: Operation, inputs: list[tf.Tensor]) -> tf.Tensor:
+        numbers, tensors = self.parameters[operation.output], self.model.tensors
+        source, output = tensors[operation.inputs[0]], tensors[operation.output]
+        if operation.kind == "RESHAPE":
+            return tf.reshape(inputs[0], (-1, *output.shape))
+        result = RULES[operation.kind](operation, inputs, numbers, source)
+        if operation.kind in PASSING:
+            return result
+        lowest = 0 if operation.options.get("relu") else -128 - output.zero_point
+        return tf.clip_by_value(tf.cast(result, tf.float32), lowest, 127 - output.zero_point)
+
+
+def _variables(operation: Operation, model: IntegerModel) -> dict[str, tf.Variable]:
+    return {name: tf.Variable(value, trainable=False) for name, value in _numbers(operation, model).items()}
+
+
+def _numbers(operation: Operation, model: IntegerModel) -> dict[str, np.ndarray]:
+    """What of an operation changes with training."""
+    inputs = [model.tensors[name] for name in operation.inputs]
+    output = model.tensors[operation.output]
+    if operation.kind in WITH_WEIGHTS:
+        weights = operation.weights
+        multiplier = np.float32(inputs[0].scale) * weights.scales / np.float32(output.scale)
+        kernel = _kernel(operation).astype(_exact_type(operation, inputs[0]))
+        return {"kernel": kernel, "bias": weights.bias, "multiplier": multiplier.astype(np.float32)}
+    if operation.kind == "ADD":
+        factors, shift = add_factors(inputs, output)
+        return {"factors": np.array(factors, np.int32), "shift": np.int32(shift)}
+    if operation.kind == "QUANTIZE":
+        return {"factor": np.int32(quantize_factor(inputs[0].scale, output.scale))}
+    if operation.kind == "MEAN":
+        count = np.float32(np.prod(inputs[0].shape[:2]))
+        return {"multiplier": np.float32(inputs[0].scale) / (np.float32(output.scale) * count)}
+    return {}
+
+
+def _kernel(operation: Operation) -> np.ndarray:
+    """Weight codes in TensorFlow's layout."""
+    codes = operation.weights.codes
+    if operation.kind == "CONV_2D":
+        return codes.transpose(1, 2, 3, 0)
+    if operation.kind == "DEPTHWISE_CONV_2D":
+        multiplier = operation.options["depth_multiplier"]
+        return codes[0].reshape(*codes.shape[1:3], -1, multiplier)
+    return codes.T
+
+
+def _exact_type(operation: Operation, source: Tensor) -> type:
+    """float32 if the largest sum of products of codes that can occur is exact in it."""
+    weights = operation.weights
+    terms = weights.codes[0].size if operation.kind != "DEPTHWISE_CONV_2D" else int(np.prod(weights.codes.shape[1:3]))
+    largest_weight = (2 ** (weights.bits - 1) - 1) * weights.spacing
+    largest_code = max(127 - source.zero_point, 128 + source.zero_point)
+    return np.float32 if terms * largest_weight * largest_code < EXACT_IN_FLOAT32 else np.float64
+
+
+def _requantize(sums: tf.Tensor, numbers) -> tf.Tensor:
+    total = tf.cast(sums, tf.int32) + numbers["bias"]
+    return tf.round(tf.cast(total, tf.float32) * numbers["multiplier"])
+
+
+def _conv(operation, inputs, numbers, source) -> tf.Tensor:
+    options, kernel = operation.options, numbers["kernel"]
+    settings = {"padding": options["padding"].upper(), "dilations": options.get("dilation", (1, 1))}
+    x = tf.cast(inputs[0], kernel.dtype)
+    if operation.kind == "CONV_2D":
+        return _requantize(tf.nn.conv2d(x, kernel, options["strides"], **settings), numbers)
+    strides = (1, *options["strides"], 1)
+    return _requantize(tf.nn.depthwise_conv2d(x, kernel, strides, **settings), numbers)
+
+
+def _dense(operation, inputs, numbers, source) -> tf.Tensor:
+    return _requantize(tf.matmul(tf.cast(inputs[0], numbers["kernel"].dtype), numbers["kernel"]), numbers)
+
+
+def _add(operation, inputs, numbers, source) -> tf.Tensor:
+    total = tf.add_n([tf.cast(x, tf.int32) * numbers["factors"][index] for index, x in enumerate(inputs)])
+    half = tf.bitwise.left_shift(1, numbers["shift"] - 1)
+    return tf.bitwise.right_shift(total + half, tf.broadcast_to(numbers["shift"], tf.shape(total)))
+
+
+def _quantize(operation, inputs, numbers, source) -> tf.Tensor:
+    return tf.bitwise.right_shift(tf.cast(inputs[0], tf.int32) * numbers["factor"] + 128, 8)
+
+
+def _mean(operation, inputs, numbers, source) -> tf.Tensor:
+    return tf.round(tf.reduce_sum(inputs[0], axis=[1, 2]) * numbers["multiplier"])
+
+
+def _average_pool(operation, inputs, numbers, source) -> tf.Tensor:
+    raw = inputs[0] + source.zero_point
+    sums, counts = _window_sums(raw, operation), _window_sums(tf.ones_like(raw), operation)
+    sums, counts = tf.cast(sums, tf.int32), tf.cast(counts, tf.int32)
+    return tf.sign(sums) * ((tf.abs(sums) + counts // 2) // counts) - source.zero_point
+
+
+def _window_sums(x: tf.Tensor, operation: Operation) -> tf.Tensor:
+    options = operation.options
+    ones = tf.ones((*options["size"], x.shape[-1], 1))
+    return tf.nn.depthwise_conv2d(x, ones, (1, *options["strides"], 1), options["padding"].upper())
+
+
+def _max_pool(operation, inputs, numbers, source) -> tf.Tensor:
+    options = operation.options
+    return tf.nn.max_pool2d(inputs[0], options["size"], options["strides"], options["padding"].upper())
+
+
+def _maximum(operation, inputs, numbers, source) -> tf.Tensor:
+    return tf.maximum(inputs[0], float(operation.options["code"] - source.zero_point))
+
+
+def _pad(operation, inputs, numbers, source) -> tf.Tensor:
+    return tf.pad(inputs[0], [(0, 0), *operation.options["paddings"]])
+
+
+RULES = {
+    "CONV_2D": _conv, "DEPTHWISE_CONV_2D": _conv, "FULLY_CONNECTED": _dense, "ADD": _add, "QUANTIZE": _quantize,
+    "MEAN": _mean, "AVERAGE_POOL_2D": _average_pool, "MAX_POOL_2D": _max_pool, "MAXIMUM": _maximum, "PAD": _pad,
+    "REDUCE_MAX": lambda operation, inputs, numbers, source: tf.reduce_max(inputs[0], axis=[1, 2]),
+    "CONCATENATION": lambda operation, inputs, numbers, source: tf.concat(inputs, axis=-1),
+}
+PASSING = {"MAX_POOL_2D", "MAXIMUM", "PAD", "REDUCE_MAX", "CONCATENATION"}

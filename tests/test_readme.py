@@ -1,0 +1,151 @@
+"""What README.md and CONTRIBUTING.md say works: commands are run, configurations loaded, tables and links compared."""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pipeline.config import load_config
+from pipeline.methods import Dropout, EarlyStopping, LabelSmoothing, Pruning, Quantization, WeightDecay
+from pipeline.models.resnet import resnet
+from tests.config_samples import load_text
+
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+METHODS = (Dropout, EarlyStopping, LabelSmoothing, Pruning, Quantization, WeightDecay)
+LONG = ("qat_configs/fashion_mnist.yaml", "qat_configs/cifar10.yaml")
+
+
+def blocks(language: str, text: str = README) -> list[str]:
+    """The contents of the fenced blocks of one language."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+
+
+def commands(path: Path) -> list[list[str]]:
+    """Every line of the shell blocks of a page, split as a shell does."""
+    lines = "".join(blocks("sh", path.read_text(encoding="utf-8"))).splitlines()
+    return [words for line in lines if (words := shlex.split(line, comments=True))]
+
+
+def everything() -> list[list[str]]:
+    """The commands of all pages."""
+    return [command for path in PAGES for command in commands(path)]
+
+
+MAKE = [command for command in everything() if command[0] == "make"]
+PYTHON = [command for command in everything() if command[:2] == ["python", "-m"]]
+
+
+def run(command: list[str], folder: Path) -> subprocess.CompletedProcess:
+    """A command in a folder outside the checkout, with this interpreter as its `python`."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    outer = {key: value for key, value in os.environ.items() if not key.startswith(("MAKE", "MFLAGS"))}
+    environment = {**outer, "PATH": path, "PYTHONPATH": str(ROOT)}
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=600)
+
+
+def shortened(command: list[str]) -> list[str]:
+    """The command itself, or, where it would run for minutes, one that checks its arguments."""
+    if any(word in LONG for word in command):
+        return [*command, "--print-config"]
+    return [*command, "--help"] if command[2].startswith("benchmarks.") else command
+
+
+def test_the_two_commands_come_first():
+    assert [command[:2] for command in commands(ROOT / "README.md")[:2]] == [["make", "run"], ["make", "test"]]
+
+
+def test_every_command_is_of_a_kind_that_is_tested_here():
+    assert len(MAKE) + len(PYTHON) == len(everything())
+
+
+@pytest.mark.parametrize("command", MAKE, ids=" ".join)
+def test_make_has_the_target(command: list[str]):
+    done = run([*command, "--dry-run", "--always-make", "--directory", str(ROOT)], ROOT)
+    assert done.returncode == 0, done.stderr
+    assert "-m venv .venv" in done.stdout and "-m pip install" in done.stdout
+
+
+def test_make_run_and_test_bring_their_data():
+    for target, what in (("run", "-m pipeline.run --config qat_configs/fashion_mnist.yaml"), ("test", "-m pytest")):
+        done = run(["make", "--dry-run", target], ROOT)
+        assert done.stdout.index("-m pipeline.data.fetch fashion_mnist") < done.stdout.index(what)
+
+
+def test_make_alone_lists_the_targets():
+    done = run(["make"], ROOT)
+    assert re.findall(r"make (\w+)", done.stdout) == ["help", "run", "test", "lint", "bench", "clean"]
+
+
+def test_make_names_a_python_that_it_cannot_use(tmp_path: Path):
+    done = run(["make", "lint", "PYTHON=python0", f"VENV={tmp_path / 'venv'}"], ROOT)
+    assert done.returncode == 2
+    assert "Nibble needs Python 3.11 or 3.12; 'python0' is missing" in done.stderr
+    assert not (tmp_path / "venv").exists()
+
+
+def test_ci_runs_make_test():
+    script = ROOT / ".ci" / "run"
+    assert os.access(script, os.X_OK)
+    assert script.read_text().splitlines()[-1] == "make test"
+
+
+def test_the_python_commands_run_in_their_order(tmp_path: Path):
+    (tmp_path / "qat_configs").symlink_to(ROOT / "qat_configs")
+    assert PYTHON
+    for command in PYTHON:
+        done = run(shortened(command), tmp_path)
+        assert done.returncode == 0, f"{shlex.join(command)}\n{done.stderr}"
+    assert (tmp_path / "tflite_out" / "smoke" / "model_int4.tflite").exists()
+
+
+def test_the_example_configurations_load(tmp_path: Path):
+    assert blocks("yaml")
+    for number, text in enumerate(blocks("yaml")):
+        (tmp_path / str(number)).mkdir()
+        load_text(tmp_path / str(number), text)
+
+
+def test_the_python_example_runs():
+    (text,) = blocks("python")
+    names = {"float_network": resnet((8, 8, 1), 3, depth=8, width=2)}
+    exec(compile(text, "README.md", "exec"), names)
+    assert names["network"].output_shape == (None, 3)
+
+
+@pytest.mark.parametrize("method", METHODS, ids=lambda method: method.__name__)
+def test_the_method_table_has_every_field_and_default(method: type):
+    name = method.model_fields["name"].default
+    (row,) = re.findall(rf"^\| `{name}` \| (.+) \|$", README, re.MULTILINE)
+    for field, facts in method.model_fields.items():
+        if field != "name":
+            default = "" if facts.default == [] else f" {str(facts.default).removesuffix('.0')}"
+            assert re.search(rf"`{field}`{re.escape(default)}(?!\w)", row), f"{field}{default}"
+
+
+def test_the_option_table_has_every_option():
+    done = run(["python", "-m", "pipeline.run", "--help"], ROOT)
+    options = set(re.findall(r"--[a-z-]+", done.stdout)) - {"--help"}
+    assert options == set(re.findall(r"^\| `(--[a-z-]+)", README, re.MULTILINE))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path):
+    for target in re.findall(r"\]\(([^)#]+)", page.read_text(encoding="utf-8")):
+        assert target.startswith("https://") or (page.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("page", [*PAGES, *sorted((ROOT / "qat_configs").glob("*.yaml"))], ids=lambda page: page.name)
+def test_no_number_is_missing(page: Path):
+    assert not re.findall(r"\b(?:MEASURED|RESULTS)_\w+|TIME_ESTIMATE", page.read_text(encoding="utf-8"))
+
+
+def test_the_default_run_is_the_readmes_example(tmp_path: Path):
+    shown = load_text(tmp_path, blocks("yaml")[0])
+    shipped = load_config(ROOT / "qat_configs" / "fashion_mnist.yaml")
+    assert (shown.data, shown.noise, shown.model) == (shipped.data, shipped.noise, shipped.model)

@@ -30,11 +30,27 @@ VARIANTS = {
     "W2/A4": "[{name: quantization, weight_bits: 2, activation_bits: 4}]",
 }
 RATES = (0.4, 0.2)
-REPEATED = [(variant, rate) for rate in RATES for variant in ("baseline", "W8/A8", "W4/A4")] + [("W4/A4 residual same", 0.4)]
+REPEATED = [(variant, rate) for rate in RATES for variant in ("baseline", "W8/A8", "W4/A4")] + [
+    ("W4/A4 residual same", 0.4)
+]
 ONCE = [("W4/A8", 0.4), ("W2/A4", 0.4)]
-FIELDS = ("variant", "rate", "seed", "test_accuracy", "test_accuracy_moving", "best_epoch_test_accuracy", "train_noisy_fit",
-          "decision_agreement", "code_mismatch", "metric_delta", "builtin_decision_agreement", "int4_decision_agreement",
-          "int8_accuracy", "int4_accuracy", "seconds")
+FIELDS = (
+    "variant",
+    "rate",
+    "seed",
+    "test_accuracy",
+    "test_accuracy_moving",
+    "best_epoch_test_accuracy",
+    "train_noisy_fit",
+    "decision_agreement",
+    "code_mismatch",
+    "metric_delta",
+    "builtin_decision_agreement",
+    "int4_decision_agreement",
+    "int8_accuracy",
+    "int4_accuracy",
+    "seconds",
+)
 
 
 def cells(seeds: list[int]) -> list[tuple[str, float, int]]:
@@ -47,7 +63,9 @@ def run_cell(variant: str, rate: float, seed: int, output_dir: Path) -> dict:
     name = "noise-" + "".join(c if c.isalnum() else "-" for c in variant.lower())
     settings = [f"name={name}", f"noise.rate={rate}", f"seeds=[{seed}]", f"methods={VARIANTS[variant]}", *COMMON]
     command = [sys.executable, "-m", "pipeline.run", "--config", str(CONFIG), "--output-dir", str(output_dir)]
-    result = subprocess.run(command + [part for setting in settings for part in ("--set", setting)], cwd=ROOT, check=False)
+    result = subprocess.run(
+        command + [part for setting in settings for part in ("--set", setting)], cwd=ROOT, check=False
+    )
     if result.returncode not in (0, 1):  # 1: a file missed its limits, which the row shows
         sys.exit(result.returncode)
     experiment = load_config(CONFIG, settings)
@@ -62,7 +80,9 @@ def row(variant: str, rate: float, seed: int, folder: Path) -> dict:
     last = json.loads((folder / "metrics.jsonl").read_text().splitlines()[-1])
     kernels = verification["kernels"]
     return {
-        "variant": variant, "rate": rate, "seed": seed,
+        "variant": variant,
+        "rate": rate,
+        "seed": seed,
         "test_accuracy": scores["metrics"]["accuracy"],
         "test_accuracy_moving": last["moving"]["test_accuracy"],
         "best_epoch_test_accuracy": scores["oracle"]["test_accuracy"],
@@ -80,8 +100,10 @@ def row(variant: str, rate: float, seed: int, folder: Path) -> dict:
 
 def table(rows: list[dict]) -> str:
     """The Markdown table: mean (lowest to highest) in percent, n seeds."""
-    lines = ["| noise | method | n | clean test, re-estimated | clean test, moving | best epoch (oracle) | wrong labels memorised |",
-             "|---|---|---|---|---|---|---|"]
+    lines = [
+        "| noise | method | n | clean test, re-estimated | clean test, moving | best epoch (oracle) | wrong labels memorised |",
+        "|---|---|---|---|---|---|---|",
+    ]
     for rate in sorted(RATES):
         for variant in VARIANTS:
             chosen = [r for r in rows if r["variant"] == variant and r["rate"] == rate]

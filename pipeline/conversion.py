@@ -5,9 +5,10 @@ from pathlib import Path
 
 import tensorflow as tf
 
+from pipeline.quantization.device import rounded_network
 from pipeline.quantization.integer_model import IntegerModel
-from pipeline.quantization.lowering import lower, rounded_network
-from pipeline.quantization.scheme import recipe_of
+from pipeline.quantization.lowering import lower
+from pipeline.quantization.model_access import recipe_of
 from pipeline.run_files import write_bytes
 from pipeline.tflite_writer import write_tflite
 
@@ -22,7 +23,7 @@ class Converted:
 
 
 def convert(model, settings, folder: Path, description: str) -> Converted:
-    """Write model_int8.tflite, model_int4.tflite and model_float32.tflite into `folder` as `settings` (config: convert) say.
+    """Write model_int8.tflite, model_int4.tflite and model_float32.tflite into `folder`; `settings`: section convert.
 
     A float network gives only the float32 file; the int4 file is written where a layer has 4-bit weights or fewer.
     """

@@ -39,9 +39,18 @@ class Shipment:
     @classmethod
     def of(cls, experiment, test, seed: int, config_hash: str) -> "Shipment":
         """The shipment of one seed of an experiment; `test`: the test ImageSet."""
-        return cls(experiment.name, "multiclass", test.class_names, test.images.shape[1:], experiment.data.name,
-                   experiment.noise.model_dump(), [method.model_dump() for method in experiment.methods],
-                   experiment.convert.io, seed, config_hash)
+        return cls(
+            experiment.name,
+            "multiclass",
+            test.class_names,
+            test.images.shape[1:],
+            experiment.data.name,
+            experiment.noise.model_dump(),
+            [method.model_dump() for method in experiment.methods],
+            experiment.convert.io,
+            seed,
+            config_hash,
+        )
 
 
 def publish(seed_folder: Path, target: Path, shipment: Shipment) -> None:
@@ -68,8 +77,13 @@ def sidecar(shipment: Shipment, scores: dict, files: dict[str, bytes]) -> dict:
         "task": shipment.task,
         "labels": list(shipment.labels),
         "thresholds": None,
-        "input": {"height_width_channels": list(shipment.image_shape), "type": shipment.io, "value": "pixel / 255",
-                  "scale": float(np.float32(1 / 255)), "zero_point": -128},
+        "input": {
+            "height_width_channels": list(shipment.image_shape),
+            "type": shipment.io,
+            "value": "pixel / 255",
+            "scale": float(np.float32(1 / 255)),
+            "zero_point": -128,
+        },
         "output": {"value": "logits; the largest one is the decision", "type": shipment.io},
         "crop": None,
         "config_hash": shipment.config_hash,
@@ -77,8 +91,10 @@ def sidecar(shipment: Shipment, scores: dict, files: dict[str, bytes]) -> dict:
         "chosen_by": {"metric": "val_accuracy (noisy labels)", "value": scores.get("val_accuracy")},
         "data": shipment.data,
         "data_license": DATA_LICENSES[shipment.data],
-        "files": {name: {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
-                  for name, content in files.items()},
+        "files": {
+            name: {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
+            for name, content in files.items()
+        },
     }
 
 
@@ -111,32 +127,52 @@ def _mismatch(path: Path, facts: dict) -> str | None:
         return f"{path}: missing, but named in {SIDECAR}"
     found = hashlib.sha256(path.read_bytes()).hexdigest()
     if found != facts["sha256"]:
-        return f"{path}: does not match its sidecar {SIDECAR} (sha256 {found[:12]}..., expected {facts['sha256'][:12]}...)"
+        return (
+            f"{path}: does not match its sidecar {SIDECAR} (sha256 {found[:12]}..., expected {facts['sha256'][:12]}...)"
+        )
     return None
 
 
 def model_card(shipment: Shipment, scores: dict, verification: dict) -> str:
     """MODEL_CARD.md: what the model is, how good, how exact, and what it is not for."""
     metrics, sizes = verification["metrics"], verification["size_bytes"]
-    rows = [f"| {kind} | {sizes[kind]:,} | {100 * metrics[kind]:.2f} | {verification['latency_ms'][kind]['median']:.3f} |"
-            for kind in sizes]
+    rows = [
+        f"| {kind} | {sizes[kind]:,} | {100 * metrics[kind]:.2f} | {verification['latency_ms'][kind]['median']:.3f} |"
+        for kind in sizes
+    ]
     exact = verification["code_mismatch"]
-    exactness = "not measured (float network)" if exact is None else (
-        f"{exact:g} of the output codes differ from the integer model on {verification['integer_model_examples']} images "
-        "(XNNPACK)")
-    return "\n".join([
-        f"# {shipment.name}", "",
-        f"A {shipment.task} network over {len(shipment.labels)} classes ({', '.join(shipment.labels)}).", "",
-        f"- Data: {DATA_LICENSES[shipment.data]}",
-        f"- Label noise in training: {_words(shipment.noise)}",
-        f"- Methods: {'; '.join(_words(method) for method in shipment.methods) or 'none'}",
-        f"- Seed {shipment.seed}, configuration {shipment.config_hash}, weights of {scores['selection']}",
-        f"- Exactness: {exactness}; {100 * verification['decision_agreement']:.2f} % of decisions equal Keras evaluation", "",
-        f"Accuracy on {verification['examples']} clean test images; latency of one image, one thread, on the machine that "
-        "trained it:", "", "| file | bytes | accuracy % | median ms |", "|---|---|---|---|", *rows, "",
-        "Limits: trained on small images of one data set with labels made wrong on purpose; for comparing methods, not for "
-        "decisions about people or things.", "",
-    ])
+    exactness = (
+        "not measured (float network)"
+        if exact is None
+        else (
+            f"{exact:g} of the output codes differ from the integer model on {verification['integer_model_examples']} images "
+            "(XNNPACK)"
+        )
+    )
+    return "\n".join(
+        [
+            f"# {shipment.name}",
+            "",
+            f"A {shipment.task} network over {len(shipment.labels)} classes ({', '.join(shipment.labels)}).",
+            "",
+            f"- Data: {DATA_LICENSES[shipment.data]}",
+            f"- Label noise in training: {_words(shipment.noise)}",
+            f"- Methods: {'; '.join(_words(method) for method in shipment.methods) or 'none'}",
+            f"- Seed {shipment.seed}, configuration {shipment.config_hash}, weights of {scores['selection']}",
+            f"- Exactness: {exactness}; {100 * verification['decision_agreement']:.2f} % of decisions equal Keras evaluation",
+            "",
+            f"Accuracy on {verification['examples']} clean test images; latency of one image, one thread, on the machine that "
+            "trained it:",
+            "",
+            "| file | bytes | accuracy % | median ms |",
+            "|---|---|---|---|",
+            *rows,
+            "",
+            "Limits: trained on small images of one data set with labels made wrong on purpose; for comparing methods, not for "
+            "decisions about people or things.",
+            "",
+        ]
+    )
 
 
 def _words(fields: dict) -> str:

@@ -17,7 +17,8 @@ from pipeline.models.resnet import resnet
 from pipeline.progress import make_progress
 from pipeline.quantization.device_network import DeviceNetwork
 from pipeline.quantization.lowering import lower
-from pipeline.quantization.scheme import is_enabled, recipe_of, use_per_tensor_dense
+from pipeline.quantization.model_access import is_enabled, recipe_of
+from pipeline.quantization.scheme import use_per_tensor_dense
 from pipeline.run_files import read_json, write_json, write_npz
 from pipeline.run_folder import seed_path, write_status
 from pipeline.selection import scores
@@ -39,7 +40,9 @@ class Images:
     test: ImageSet
 
 
-def run_seeds(experiment, folder: Path, shipping: Path | None, stop: StopFlag, terminal: TextIO, config_hash: str) -> None:
+def run_seeds(
+    experiment, folder: Path, shipping: Path | None, stop: StopFlag, terminal: TextIO, config_hash: str
+) -> None:
     """Train, convert and verify every seed of `experiment` in its run `folder`; ship the best to `shipping`.
 
     What is finished is not done again. Raises RunFailed if a file misses its verification limits, Stopped on a signal.
@@ -65,8 +68,18 @@ def run_seed(experiment, images: Images, seed: int, folder: Path, stop: StopFlag
     model = build_model(experiment, data, seed)
     title = f"{experiment.name} seed {seed}"
     progress = make_progress(title, terminal)
-    result = train(model, data, experiment.train, experiment.methods, seed, folder, experiment.data.augment, stop, progress,
-                   device_evaluation(model, experiment.convert.weight_storage))
+    result = train(
+        model,
+        data,
+        experiment.train,
+        experiment.methods,
+        seed,
+        folder,
+        experiment.data.augment,
+        stop,
+        progress,
+        device_evaluation(model, experiment.convert.weight_storage),
+    )
     write_json(folder / SCORES, scores(result, Multiclass(data.classes), seed))
     stop.check()
     print(f"{title}: converting and verifying", file=terminal, flush=True)
@@ -87,9 +100,15 @@ def training_data(experiment, images: Images, seed: int, folder: Path) -> Traini
     kept, held_out = validation_split(len(train_set.labels), experiment.data.val_fraction, seed)
     write_npz(folder / "noise.npz", labels=noisy.labels, corrupted=noisy.corrupted, train=kept, validation=held_out)
     return TrainingData(
-        train_set.images[kept], noisy.labels[kept], noisy.corrupted[kept] if noisy.corrupted.any() else None,
-        train_set.images[held_out], noisy.labels[held_out], train_set.labels[held_out],
-        test.images, test.labels, classes,
+        train_set.images[kept],
+        noisy.labels[kept],
+        noisy.corrupted[kept] if noisy.corrupted.any() else None,
+        train_set.images[held_out],
+        noisy.labels[held_out],
+        train_set.labels[held_out],
+        test.images,
+        test.labels,
+        classes,
     )
 
 
@@ -99,8 +118,16 @@ def build_model(experiment, data: TrainingData, seed: int):
     settings, network = experiment.train, experiment.model
     steps = max(len(data.train_images) // settings.batch_size, 1)
     momentum = auto_momentum(steps) if settings.batch_norm_momentum == "auto" else settings.batch_norm_momentum
-    model = resnet(data.train_images.shape[1:], data.classes, network.depth, network.width, network.shortcut,
-                   seed=seed, batch_norm_momentum=momentum, **options)
+    model = resnet(
+        data.train_images.shape[1:],
+        data.classes,
+        network.depth,
+        network.width,
+        network.shortcut,
+        seed=seed,
+        batch_norm_momentum=momentum,
+        **options,
+    )
     for method in experiment.methods:
         model = method.wrap(model)
     if recipe_of(model) and not experiment.convert.per_channel_dense:
@@ -143,7 +170,10 @@ def device_evaluation(model, weight_storage: str):
 
 
 def _check_verified(folder: Path, seeds: list[int]) -> None:
-    failures = [f"seed {seed}: {failure}" for seed in seeds
-                for failure in read_json(seed_path(folder, seed) / VERIFICATION)["failures"]]
+    failures = [
+        f"seed {seed}: {failure}"
+        for seed in seeds
+        for failure in read_json(seed_path(folder, seed) / VERIFICATION)["failures"]
+    ]
     if failures:
         raise RunFailed("VERIFICATION FAILED\n  " + "\n  ".join(failures) + f"\nsee {folder}/report.html")

@@ -10,8 +10,11 @@ def float_tensors(content: bytes) -> list[str]:
     """Names of the float32 tensors of a TFLite file, its inputs and outputs left out; [] for a pure integer graph."""
     graph = schema.ModelT.InitFromPackedBuf(content, 0).subgraphs[0]
     ends = {*graph.inputs, *graph.outputs}
-    return [tensor.name.decode() for index, tensor in enumerate(graph.tensors)
-            if tensor.type == schema.TensorType.FLOAT32 and index not in ends]
+    return [
+        tensor.name.decode()
+        for index, tensor in enumerate(graph.tensors)
+        if tensor.type == schema.TensorType.FLOAT32 and index not in ends
+    ]
 
 
 def weight_bits(model: IntegerModel) -> dict[str, int]:
@@ -22,7 +25,9 @@ def weight_bits(model: IntegerModel) -> dict[str, int]:
 def layer_facts(model: IntegerModel, narrow: IntegerModel, mismatches: dict[str, float]) -> list[dict]:
     """The entries of "layers" in verification.json: one an operation, in order."""
     codes = {operation.name: operation for operation in narrow.operations}
-    return [_facts(operation, codes[operation.name], model, mismatches[operation.output]) for operation in model.operations]
+    return [
+        _facts(operation, codes[operation.name], model, mismatches[operation.output]) for operation in model.operations
+    ]
 
 
 def _facts(operation: Operation, narrow: Operation, model: IntegerModel, mismatch: float) -> dict:
@@ -41,8 +46,16 @@ def _facts(operation: Operation, narrow: Operation, model: IntegerModel, mismatc
 def _weight_facts(operation: Operation, narrow: Operation) -> dict:
     weights = operation.weights
     if weights is None:
-        return {"weight_bits": None, "parameters": 0, "bytes_int8": 0, "bytes_int4": 0, "bytes_float32": 0,
-                "weight_scale_min": None, "weight_scale_max": None, "weight_codes": None}
+        return {
+            "weight_bits": None,
+            "parameters": 0,
+            "bytes_int8": 0,
+            "bytes_int4": 0,
+            "bytes_float32": 0,
+            "weight_scale_min": None,
+            "weight_scale_max": None,
+            "weight_codes": None,
+        }
     count, biases = weights.codes.size, weights.bias.size
     kernel_int4 = -(-count // 2) if weights.bits <= 4 else count
     values, counts = np.unique(narrow.weights.codes, return_counts=True)

@@ -8,7 +8,7 @@ ROUNDS = 10
 
 
 def measure_latency(contents: dict[str, bytes], image: np.ndarray, runs: int) -> dict[str, dict]:
-    """{kind: {"median", "p10", "p90" in ms, "runs"}} of one invocation; the files take turns in rounds, after a warm-up."""
+    """{kind: {"median", "p10", "p90" in ms, "runs"}} of one invocation; after a warm-up the files take turns."""
     models = {kind: LiteRtModel(content) for kind, content in contents.items()}
     times = {kind: [] for kind in models}
     for model in models.values():

@@ -28,8 +28,9 @@ from pipeline.stopping import StopFlag, Stopped
 LOG = "log.txt"
 
 
-def run(experiment: Experiment, config_text: str, output_dir: Path, stop: StopFlag, fresh: bool = False,
-        ship: bool = True) -> Path:
+def run(
+    experiment: Experiment, config_text: str, output_dir: Path, stop: StopFlag, fresh: bool = False, ship: bool = True
+) -> Path:
     """Run all seeds of an experiment (and its baseline) under `output_dir`; its run folder, with the report.
 
     Raises UserError, RunFailed (also when a TFLite file misses its limits), Stopped.
@@ -58,15 +59,24 @@ def dry_run_of(experiment: Experiment) -> Experiment:
     """The same experiment cut down to one training batch and a few test images."""
     batch = experiment.train.batch_size
     held_out = experiment.data.val_fraction
-    methods = [method.model_copy(update={"warmup_epochs": 0}) if method.name == "quantization" else method
-               for method in experiment.methods]
-    return experiment.model_copy(update={
-        "data": experiment.data.model_copy(update={"train_examples": int(batch / (1 - held_out)) + 1, "test_examples": 32}),
-        "train": experiment.train.model_copy(update={"epochs": 1, "statistics_batches": 1}),
-        "verify": experiment.verify.model_copy(
-            update={"examples": 32, "decision_agreement": 0.0, "metric_delta": 100.0, "latency_runs": 10}),
-        "methods": methods, "seeds": experiment.seeds[:1], "baseline": False,
-    })
+    methods = [
+        method.model_copy(update={"warmup_epochs": 0}) if method.name == "quantization" else method
+        for method in experiment.methods
+    ]
+    return experiment.model_copy(
+        update={
+            "data": experiment.data.model_copy(
+                update={"train_examples": int(batch / (1 - held_out)) + 1, "test_examples": 32}
+            ),
+            "train": experiment.train.model_copy(update={"epochs": 1, "statistics_batches": 1}),
+            "verify": experiment.verify.model_copy(
+                update={"examples": 32, "decision_agreement": 0.0, "metric_delta": 100.0, "latency_runs": 10}
+            ),
+            "methods": methods,
+            "seeds": experiment.seeds[:1],
+            "baseline": False,
+        }
+    )
 
 
 def _is_done(folder: Path, shipping: Path | None, experiment: Experiment) -> bool:
@@ -121,8 +131,14 @@ def _dry_run(experiment: Experiment, stop: StopFlag) -> None:
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m pipeline.run", description=__doc__)
     parser.add_argument("--config", required=True, metavar="FILE", help="the experiment, see qat_configs/")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides",
-                        help="change one setting, such as train.epochs=3; may be repeated")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        dest="overrides",
+        help="change one setting, such as train.epochs=3; may be repeated",
+    )
     parser.add_argument("--output-dir", default=".", metavar="DIR", help="holds runs/ and tflite_out/ (default: .)")
     parser.add_argument("--dry-run", action="store_true", help="one batch through every stage, nothing kept")
     parser.add_argument("--print-config", action="store_true", help="print the resolved configuration and stop")

@@ -6,7 +6,7 @@ from types import FrameType
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
-class Stopped(Exception):  # noqa: N818, a request is no error
+class Stopped(Exception):
     """The run was asked to stop and left a checkpoint; `signum` is the signal, 128 + signum the exit code."""
 
     def __init__(self, signum: int):

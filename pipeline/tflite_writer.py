@@ -6,14 +6,31 @@ from ai_edge_litert import schema_py_generated as schema
 
 from pipeline.quantization.integer_model import IntegerModel, Operation, Tensor
 
-VERSIONS = {"CONV_2D": 3, "DEPTHWISE_CONV_2D": 3, "FULLY_CONNECTED": 4, "ADD": 2, "MEAN": 2, "QUANTIZE": 2, "DEQUANTIZE": 2,
-            "MAXIMUM": 2, "MAX_POOL_2D": 2, "AVERAGE_POOL_2D": 2, "REDUCE_MAX": 2, "PAD": 2, "CONCATENATION": 2, "RESHAPE": 1}
+VERSIONS = {
+    "CONV_2D": 3,
+    "DEPTHWISE_CONV_2D": 3,
+    "FULLY_CONNECTED": 4,
+    "ADD": 2,
+    "MEAN": 2,
+    "QUANTIZE": 2,
+    "DEQUANTIZE": 2,
+    "MAXIMUM": 2,
+    "MAX_POOL_2D": 2,
+    "AVERAGE_POOL_2D": 2,
+    "REDUCE_MAX": 2,
+    "PAD": 2,
+    "CONCATENATION": 2,
+    "RESHAPE": 1,
+}
 INT4_VERSIONS = {"CONV_2D": 7, "DEPTHWISE_CONV_2D": 7, "FULLY_CONNECTED": 7}
 
 
 def write_tflite(model: IntegerModel, float_io: bool, packed_int4: bool, description: str) -> bytes:
-    """The flatbuffer, batch 1; `float_io`: float32 input and output instead of int8; `packed_int4`: kernels of 4 bits or
-    fewer as INT4 tensors, two codes a byte (their spacing must be 1)."""
+    """The flatbuffer, batch 1.
+
+    float_io: float32 input and output instead of int8. packed_int4: kernels of 4 bits or fewer as INT4 tensors, two
+    codes a byte (their spacing must be 1).
+    """
     return _Writer(model, packed_int4).write(float_io, description)
 
 
@@ -72,7 +89,7 @@ class _Writer:
         output = self._activation(self.model.tensors[operation.output])
         packed = operation.weights is not None and self._packs(operation)
         version = INT4_VERSIONS[operation.kind] if packed else VERSIONS[operation.kind]
-        self._operator(operation.kind, inputs, output, _options(operation), version)
+        self._operator(operation.kind, inputs, output, _options(operation, self.model), version)
 
     def _operator(self, kind: str, inputs: list[int], output: int, options=None, version: int | None = None) -> None:
         operator = schema.OperatorT()
@@ -102,11 +119,21 @@ class _Writer:
         packed = self._packs(operation)
         kind = schema.TensorType.INT4 if packed else schema.TensorType.INT8
         content = _pack_nibbles(weights.codes) if packed else weights.codes.tobytes()
-        kernel = self._constant(f"{operation.name}/kernel", weights.codes.shape, kind, content,
-                                _quantization(weights.scales, [0] * count, axis))
+        kernel = self._constant(
+            f"{operation.name}/kernel",
+            weights.codes.shape,
+            kind,
+            content,
+            _quantization(weights.scales, [0] * count, axis),
+        )
         steps = np.float32(source.scale) * weights.scales
-        bias = self._constant(f"{operation.name}/bias", (len(weights.bias),), schema.TensorType.INT32,
-                              weights.bias.astype("<i4").tobytes(), _quantization(steps, [0] * count))
+        bias = self._constant(
+            f"{operation.name}/bias",
+            (len(weights.bias),),
+            schema.TensorType.INT32,
+            weights.bias.astype("<i4").tobytes(),
+            _quantization(steps, [0] * count),
+        )
         return [kernel, bias]
 
     def _packs(self, operation: Operation) -> bool:
@@ -180,9 +207,18 @@ def _constant(operation: Operation, model: IntegerModel) -> np.ndarray | None:
     return None
 
 
-def _options(operation: Operation):
-    build = {"CONV_2D": _conv, "DEPTHWISE_CONV_2D": _conv, "FULLY_CONNECTED": _dense, "ADD": _add, "MAX_POOL_2D": _pool,
-             "AVERAGE_POOL_2D": _pool, "CONCATENATION": _concatenation, "MEAN": _reducer, "REDUCE_MAX": _reducer}.get(operation.kind)
+def _options(operation: Operation, model: IntegerModel):
+    if operation.kind in ("MEAN", "REDUCE_MAX"):
+        return _reducer(keep_dims=len(model.tensors[operation.output].shape) == 3)
+    build = {
+        "CONV_2D": _conv,
+        "DEPTHWISE_CONV_2D": _conv,
+        "FULLY_CONNECTED": _dense,
+        "ADD": _add,
+        "MAX_POOL_2D": _pool,
+        "AVERAGE_POOL_2D": _pool,
+        "CONCATENATION": _concatenation,
+    }.get(operation.kind)
     return build(operation) if build else None
 
 
@@ -219,8 +255,8 @@ def _add(operation: Operation):
 
 
 def _activated(options, operation: Operation):
-    if operation.options.get("relu"):
-        options.fusedActivationFunction = schema.ActivationFunctionType.RELU
+    activation = operation.options.get("activation", "NONE")
+    options.fusedActivationFunction = getattr(schema.ActivationFunctionType, activation)
     return options
 
 
@@ -230,7 +266,7 @@ def _concatenation(operation: Operation):
     return options
 
 
-def _reducer(operation: Operation):
+def _reducer(keep_dims: bool):
     options = schema.ReducerOptionsT()
-    options.keepDims = False
+    options.keepDims = keep_dims
     return options

@@ -10,9 +10,9 @@ from pipeline.file_facts import float_tensors, layer_facts, weight_bits
 from pipeline.inference import compile_forward, logits_in_batches
 from pipeline.latency import measure_latency
 from pipeline.litert import LiteRtModel
+from pipeline.quantization.device import device_arithmetic
 from pipeline.quantization.device_network import DeviceNetwork
 from pipeline.quantization.integer_model import IntegerModel, pixel_codes
-from pipeline.quantization.lowering import device_arithmetic
 from pipeline.tflite_writer import with_outputs
 
 INTEGER_MODEL_EXAMPLES = 1000
@@ -39,8 +39,14 @@ def verify(model, converted: Converted, examples: Examples, settings, weight_sto
     result = _shared_facts(contents, logits, examples, settings)
     if converted.integer_model is None or "int8" not in contents:
         result |= _agreement(logits["keras"], logits.get("float32", logits["keras"]), examples.labels)
-        result |= {"code_mismatch": None, "max_code_difference": None, "kernels": {}, "weight_bits": {}, "layers": [],
-                   "float_tensors": []}
+        result |= {
+            "code_mismatch": None,
+            "max_code_difference": None,
+            "kernels": {},
+            "weight_bits": {},
+            "layers": [],
+            "float_tensors": [],
+        }
     else:
         result |= _agreement(logits["keras"], logits["int8"], examples.labels)
         result |= _exactness(converted, contents, logits, examples)
@@ -84,8 +90,10 @@ def _exactness(converted: Converted, contents, logits, examples: Examples) -> di
     exact = model.predict(images)
     step = model.tensors[model.output].scale
     builtin = LiteRtModel(contents["int8"], "builtin").logits(examples.images)
-    kernels = {"xnnpack": _against(exact, logits["int8"], examples, step),
-               "builtin": _against(exact, builtin, examples, step)}
+    kernels = {
+        "xnnpack": _against(exact, logits["int8"], examples, step),
+        "builtin": _against(exact, builtin, examples, step),
+    }
     if "int4" in contents:
         narrow = converted.narrow_model
         reference = exact if narrow is model else narrow.predict(images)
@@ -148,13 +156,18 @@ def _failures(result: dict, settings) -> list[str]:
     if result["code_mismatch"] is not None:
         worst = max([result["code_mismatch"], *(layer["code_mismatch"] for layer in result["layers"])])
         if worst > settings.code_mismatch:
-            failures.append(f"code_mismatch {worst:.2g} is above the limit {settings.code_mismatch:g}: the file does not "
-                            "compute what the integer model computes")
+            failures.append(
+                f"code_mismatch {worst:.2g} is above the limit {settings.code_mismatch:g}: the file does "
+                "not compute what the integer model computes"
+            )
     if result["decision_agreement"] < settings.decision_agreement:
-        failures.append(f"decision_agreement {result['decision_agreement']:.5f} is below the limit "
-                        f"{settings.decision_agreement:g}: Keras and the file decide differently too often")
+        failures.append(
+            f"decision_agreement {result['decision_agreement']:.5f} is below the limit "
+            f"{settings.decision_agreement:g}: Keras and the file decide differently too often"
+        )
     if result["metric_delta"] > settings.metric_delta:
-        failures.append(f"metric_delta {result['metric_delta']:.3f} points is above the limit {settings.metric_delta:g}")
+        delta = result["metric_delta"]
+        failures.append(f"metric_delta {delta:.3f} points is above the limit {settings.metric_delta:g}")
     if result["float_tensors"]:
         failures.append("float tensors inside the integer file: " + ", ".join(result["float_tensors"]))
     return failures

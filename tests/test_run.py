@@ -19,10 +19,21 @@ from pipeline.run_folder import open_run, read_status
 
 ROOT = Path(__file__).parents[1]
 SMOKE = str(ROOT / "qat_configs" / "smoke.yaml")
-SMALL = ("data.train_examples=320", "data.test_examples=60", "train.epochs=2", "train.batch_size=32", "train.statistics_batches=2",
-         "model.width=4", "verify.latency_runs=10", "verify.decision_agreement=0.9", "verify.metric_delta=5")
-ALL_METHODS = ("methods=[{name: early_stopping}, {name: weight_decay, rate: 0.0001}, {name: dropout, position: blocks}, "
-               "{name: label_smoothing}, {name: pruning, ratio: 0.5}, {name: quantization, warmup_epochs: 1}]")
+SMALL = (
+    "data.train_examples=320",
+    "data.test_examples=60",
+    "train.epochs=2",
+    "train.batch_size=32",
+    "train.statistics_batches=2",
+    "model.width=4",
+    "verify.latency_runs=10",
+    "verify.decision_agreement=0.9",
+    "verify.metric_delta=5",
+)
+ALL_METHODS = (
+    "methods=[{name: early_stopping}, {name: weight_decay, rate: 0.0001}, {name: dropout, position: blocks}, "
+    "{name: label_smoothing}, {name: pruning, ratio: 0.5}, {name: quantization, warmup_epochs: 1}]"
+)
 
 
 def arguments(folder: Path, *overrides: str) -> list[str]:
@@ -66,9 +77,24 @@ def finished(tmp_path_factory) -> Path:
 
 def test_a_run_leaves_everything_the_design_names(finished):
     folder = run_folder(finished, "baseline=true")
-    for name in ("config.yaml", "resolved.yaml", "environment.json", "status.json", "report.html", "report.md", "baseline.json"):
+    for name in (
+        "config.yaml",
+        "resolved.yaml",
+        "environment.json",
+        "status.json",
+        "report.html",
+        "report.md",
+        "baseline.json",
+    ):
         assert (folder / name).stat().st_size > 0, name
-    for name in ("metrics.jsonl", "scores.json", "best.weights.h5", "noise.npz", "verification.json", "model_int8.tflite"):
+    for name in (
+        "metrics.jsonl",
+        "scores.json",
+        "best.weights.h5",
+        "noise.npz",
+        "verification.json",
+        "model_int8.tflite",
+    ):
         assert (folder / "seed1" / name).stat().st_size > 0, name
     assert read_status(folder)["state"] == "done"
     assert (folder / json.loads((folder / "baseline.json").read_text())["folder"] / "seed1" / "scores.json").exists()
@@ -254,5 +280,3 @@ def test_a_dry_run_is_one_batch():
     assert (small.train.epochs, small.seeds, small.baseline) == (1, [3], False)
     kept = small.data.train_examples * (1 - small.data.val_fraction)
     assert small.train.batch_size <= kept < 2 * small.train.batch_size
-
-

@@ -73,17 +73,17 @@ class Pruning(Method):
         smaller = shrink(network_and_variables(model)[0])
         if not _quantized(model):
             return smaller
-        from pipeline.quantization import scheme
+        from pipeline.quantization.scheme import rewrap
 
-        return scheme.rewrap(model, smaller)
+        return rewrap(model, smaller)
 
 
 def network_and_variables(model) -> "tuple[tf_keras.Model, Variables]":
     """The plain network and the trained variables by layer and weight name, of a plain or a quantized model."""
     if _quantized(model):
-        from pipeline.quantization import scheme
+        from pipeline.quantization.model_access import float_network, variables_by_layer
 
-        return scheme.float_network(model), scheme.variables_by_layer(model)
+        return float_network(model), variables_by_layer(model)
     from pipeline.models.channels import float_variables
 
     return model, float_variables(model)

@@ -53,6 +53,6 @@ class Quantization(Method):
         """Float until the warm-up is over; True where that changes the graph."""
         if not self.warmup_epochs:
             return False
-        from pipeline.quantization.scheme import set_enabled
+        from pipeline.quantization.model_access import set_enabled
 
         return set_enabled(model, epoch >= self.warmup_epochs)

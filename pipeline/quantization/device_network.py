@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from pipeline.quantization.integer_model import IntegerModel, Operation, Tensor
-from pipeline.quantization.integer_ops import EXACT_IN_FLOAT32, add_factors, quantize_factor
+from pipeline.quantization.integer_ops import EXACT_IN_FLOAT32, add_factors, code_limits, quantize_factor
 
 WITH_WEIGHTS = {"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"}
 
@@ -47,10 +47,11 @@ class DeviceNetwork(tf.Module):
         if operation.kind == "RESHAPE":
             return tf.reshape(inputs[0], (-1, *output.shape))
         result = RULES[operation.kind](operation, inputs, numbers, source)
+        if operation.kind in REDUCING:
+            result = tf.reshape(result, (-1, *output.shape))
         if operation.kind in PASSING:
             return result
-        lowest = 0 if operation.options.get("relu") else -128 - output.zero_point
-        return tf.clip_by_value(tf.cast(result, tf.float32), lowest, 127 - output.zero_point)
+        return tf.clip_by_value(tf.cast(result, tf.float32), numbers["lowest"], numbers["highest"])
 
 
 def _variables(operation: Operation, model: IntegerModel) -> dict[str, tf.Variable]:
@@ -58,7 +59,13 @@ def _variables(operation: Operation, model: IntegerModel) -> dict[str, tf.Variab
 
 
 def _numbers(operation: Operation, model: IntegerModel) -> dict[str, np.ndarray]:
-    """What of an operation changes with training."""
+    """What of an operation can change with training."""
+    output = model.tensors[operation.output]
+    lowest, highest = (np.float32(code - output.zero_point) for code in code_limits(operation, output))
+    return {"lowest": lowest, "highest": highest, **_own_numbers(operation, model)}
+
+
+def _own_numbers(operation: Operation, model: IntegerModel) -> dict[str, np.ndarray]:
     inputs = [model.tensors[name] for name in operation.inputs]
     output = model.tensors[operation.output]
     if operation.kind in WITH_WEIGHTS:
@@ -157,9 +164,18 @@ def _pad(operation, inputs, numbers, source) -> tf.Tensor:
 
 
 RULES = {
-    "CONV_2D": _conv, "DEPTHWISE_CONV_2D": _conv, "FULLY_CONNECTED": _dense, "ADD": _add, "QUANTIZE": _quantize,
-    "MEAN": _mean, "AVERAGE_POOL_2D": _average_pool, "MAX_POOL_2D": _max_pool, "MAXIMUM": _maximum, "PAD": _pad,
+    "CONV_2D": _conv,
+    "DEPTHWISE_CONV_2D": _conv,
+    "FULLY_CONNECTED": _dense,
+    "ADD": _add,
+    "QUANTIZE": _quantize,
+    "MEAN": _mean,
+    "AVERAGE_POOL_2D": _average_pool,
+    "MAX_POOL_2D": _max_pool,
+    "MAXIMUM": _maximum,
+    "PAD": _pad,
     "REDUCE_MAX": lambda operation, inputs, numbers, source: tf.reduce_max(inputs[0], axis=[1, 2]),
     "CONCATENATION": lambda operation, inputs, numbers, source: tf.concat(inputs, axis=-1),
 }
+REDUCING = {"MEAN", "REDUCE_MAX"}
 PASSING = {"MAX_POOL_2D", "MAXIMUM", "PAD", "REDUCE_MAX", "CONCATENATION"}

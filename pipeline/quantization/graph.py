@@ -3,13 +3,23 @@
 from dataclasses import dataclass, field
 
 from pipeline.errors import UserError
+from pipeline.quantization.windows import padding_of
 
 LINEAR = {"Conv2D", "DepthwiseConv2D", "Dense"}
 ACTIVATIONS = {"ReLU"}
 AVERAGING = {"AveragePooling2D", "GlobalAveragePooling2D"}
-PASSING = {"MaxPooling2D", "GlobalMaxPooling2D", "Flatten", "ZeroPadding2D", "PadChannels", "Dropout", "SeededDropout",
-           "SpatialDropout2D"}
+PASSING = {
+    "MaxPooling2D",
+    "GlobalMaxPooling2D",
+    "Flatten",
+    "ZeroPadding2D",
+    "PadChannels",
+    "Dropout",
+    "SeededDropout",
+    "SpatialDropout2D",
+}
 HEADS = LINEAR | AVERAGING | {"Add", "Concatenate", "InputLayer", "BatchNormalization"}
+FUSING = LINEAR | {"Add", "BatchNormalization"}
 
 
 @dataclass
@@ -38,72 +48,41 @@ class Group:
 
 
 def nodes_of(model) -> dict[str, Node]:
-    """The layers of a functional model in topological order; UserError where the graph is not of that kind."""
+    """The layers of a functional or Sequential model in topological order.
+
+    Raises UserError for other models, and where a layer is used twice.
+    """
     if not getattr(model, "_is_graph_network", False):
-        raise UserError(f"network '{model.name}': only functional (or Sequential) tf_keras models can be quantized")
-    nodes = {}
-    for layer in model.layers:
-        nodes[layer.name] = Node(layer.name, type(layer).__name__, layer, _inputs_of(layer))
-    order = _topological(nodes)
-    for name in order:
-        for source in nodes[name].inputs:
-            nodes[source].consumers.append(name)
-    return {name: nodes[name] for name in order}
+        raise UserError(f"network '{model.name}': only functional or built Sequential tf_keras models can be quantized")
+    if len(model.inputs) != 1 or len(model.outputs) != 1:
+        raise UserError(
+            f"network '{model.name}': has {len(model.inputs)} inputs and {len(model.outputs)} outputs; "
+            "only networks with one of each can be quantized"
+        )
+    nodes: dict[str, Node] = {}
+    for depth in sorted(model._nodes_by_depth, reverse=True):
+        for call in model._nodes_by_depth[depth]:
+            _add_node(nodes, call)
+    return nodes
 
 
-def _inputs_of(layer) -> list[str]:
-    inbound = layer.inbound_nodes
-    if len(inbound) > 1:
-        raise UserError(f"layer '{layer.name}': is used {len(inbound)} times; layers shared between places cannot be quantized")
-    before = inbound[0].inbound_layers
-    return [item.name for item in (before if isinstance(before, list) else [before])]
+def _add_node(nodes: dict[str, Node], call) -> None:
+    layer = call.layer
+    if layer.name in nodes:
+        raise UserError(f"layer '{layer.name}': is used more than once; shared layers cannot be quantized")
+    inputs = [parent.layer.name for parent in call.parent_nodes]
+    nodes[layer.name] = Node(layer.name, type(layer).__name__, layer, inputs)
+    for source in inputs:
+        nodes[source].consumers.append(layer.name)
 
 
-def _topological(nodes: dict[str, Node]) -> list[str]:
-    order, done = [], set()
-    pending = list(nodes)
-    while pending:
-        ready = [name for name in pending if all(source in done for source in nodes[name].inputs)]
-        order += ready
-        done.update(ready)
-        pending = [name for name in pending if name not in done]
-    return order
-
-
-def check_supported(nodes: dict[str, Node]) -> None:
-    """UserError that names every layer the integer model cannot express."""
-    problems = [_problem(node, nodes) for node in nodes.values()]
-    problems = [problem for problem in problems if problem]
-    if problems:
-        raise UserError("this network cannot be quantized:\n  " + "\n  ".join(problems))
-
-
-def _problem(node: Node, nodes: dict[str, Node]) -> str | None:
-    where = f"layer '{node.name}' ({node.kind})"
-    if node.kind not in HEADS | ACTIVATIONS | PASSING:
-        supported = ", ".join(sorted((HEADS | ACTIVATIONS | PASSING) - {"InputLayer"}))
-        return f"{where}: unsupported; supported are {supported}, ReLU6 as ReLU(max_value=6)"
+def keeps_grid(node: Node) -> bool:
+    """Whether an average pooling has padding, which it does not count: the device then averages on its input's grid."""
+    if node.kind != "AveragePooling2D":
+        return False
     config = node.layer.get_config()
-    if config.get("activation", "linear") != "linear":
-        return f"{where}: activation '{config['activation']}'; use a ReLU layer behind it (or none)"
-    if node.kind == "ReLU" and (config["negative_slope"] or config["threshold"] or config["max_value"] not in (None, 6.0)):
-        return f"{where}: only ReLU and ReLU6, without slope or threshold"
-    if config.get("data_format", "channels_last") != "channels_last":
-        return f"{where}: data_format must be channels_last"
-    if node.kind == "Conv2D" and config["groups"] != 1:
-        return f"{where}: grouped convolution (groups={config['groups']})"
-    if node.kind == "Concatenate" and config["axis"] not in (-1, 3):
-        return f"{where}: only concatenation of channels (axis -1)"
-    if node.kind == "BatchNormalization" and list(node.layer.axis) != [len(node.layer.input_shape) - 1]:
-        return f"{where}: only batch normalization over the last axis"
-    if node.kind in ACTIVATIONS and not _fusable_source(node, nodes):
-        return f"{where}: must stand directly behind a Conv2D, DepthwiseConv2D, Dense, BatchNormalization or Add whose output nothing else uses"
-    return None
-
-
-def _fusable_source(node: Node, nodes: dict[str, Node]) -> bool:
-    source = nodes[node.inputs[0]]
-    return source.kind in LINEAR | {"Add", "BatchNormalization"} and len(source.consumers) == 1
+    edges = padding_of(node.layer.input_shape[1:3], config["pool_size"], config["strides"], config["padding"])
+    return any(pixels > 0 for edge in edges for pixels in edge)
 
 
 def groups_of(nodes: dict[str, Node]) -> dict[str, Group]:
@@ -121,8 +100,7 @@ def groups_of(nodes: dict[str, Node]) -> dict[str, Group]:
 def _group_at(node: Node, nodes: dict[str, Node]) -> Group:
     batch_norm = _only_consumer(node, nodes, {"BatchNormalization"}) if node.kind in LINEAR else None
     last = nodes[batch_norm] if batch_norm else node
-    fuses = node.kind in LINEAR | {"Add", "BatchNormalization"}
-    return Group(node.name, batch_norm, _only_consumer(last, nodes, ACTIVATIONS) if fuses else None)
+    return Group(node.name, batch_norm, _only_consumer(last, nodes, ACTIVATIONS) if node.kind in FUSING else None)
 
 
 def _only_consumer(node: Node, nodes: dict[str, Node], kinds: set[str]) -> str | None:

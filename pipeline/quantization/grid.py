@@ -24,7 +24,7 @@ class Grid:
 
     @classmethod
     def of(cls, bits: int, signed: bool, unsigned_range: bool) -> "Grid":
-        """The grid of a tensor that is `signed` or not; `unsigned_range` uses all 2^b codes where nothing is negative."""
+        """The grid of a tensor; `unsigned_range` uses all 2^bits codes where nothing is negative (not `signed`)."""
         if not signed:
             return cls(bits, 0, 2**bits - 1 if unsigned_range else weight_top_code(bits))
         top = weight_top_code(bits)

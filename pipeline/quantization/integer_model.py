@@ -1,5 +1,6 @@
 """What the device computes: a network as INT8 tensors and integer operations (NumPy only)."""
 
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -10,7 +11,7 @@ from pipeline.quantization.integer_ops import OPERATIONS
 
 @dataclass(frozen=True)
 class Tensor:
-    """An INT8 activation tensor: value = (code - zero_point) * scale. `shape` has no batch axis; `bits` of it are used."""
+    """An INT8 activation tensor: value = (code - zero_point) * scale. `shape` has no batch axis; `bits` are used."""
 
     name: str
     shape: tuple[int, ...]
@@ -74,9 +75,7 @@ class IntegerModel:
 
     def run(self, codes: np.ndarray) -> np.ndarray:
         """Output codes int8 (B, K) for input codes int8 (B, H, W, C)."""
-        result = codes
-        for _, result in self.trace(codes):
-            pass
+        ((_, result),) = deque(self.trace(codes), maxlen=1)
         return result
 
     def predict(self, images: np.ndarray, batch: int = 250) -> np.ndarray:
@@ -87,5 +86,5 @@ class IntegerModel:
 
 
 def pixel_codes(images: np.ndarray) -> np.ndarray:
-    """INT8 codes of uint8 images of any shape: the input grid is pixel / 255 with zero point -128, so code = pixel - 128."""
+    """INT8 codes of uint8 images of any shape: pixel / 255 with zero point -128, so code = pixel - 128."""
     return (images.astype(np.int16) - 128).astype(np.int8)

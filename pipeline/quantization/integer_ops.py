@@ -8,7 +8,8 @@ else in float64 (53 bits).
 import math
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
+
+from pipeline.quantization.windows import windows_of
 
 EXACT_IN_FLOAT32 = 2**24
 
@@ -38,14 +39,17 @@ def fully_connected(operation, inputs, tensors, output) -> np.ndarray:
     """FULLY_CONNECTED: (B, I) -> (B, O)."""
     weights = operation.weights
     rows = inputs[0].astype(np.int16) - tensors[0].zero_point
-    return _requantize(_exact_product(rows, weights.codes) + weights.bias, tensors[0], weights.scales, output, operation)
+    sums = _exact_product(rows, weights.codes) + weights.bias
+    return _requantize(sums, tensors[0], weights.scales, output, operation)
 
 
 def add(operation, inputs, tensors, output) -> np.ndarray:
     """ADD in fixed point: both scale ratios as integers at 2^shift, sum, round half up, shift."""
     factors, shift = add_factors(tensors, output)
-    total = sum((codes.astype(np.int64) - tensor.zero_point) * factor
-                for codes, tensor, factor in zip(inputs, tensors, factors, strict=True))
+    total = sum(
+        (codes.astype(np.int64) - tensor.zero_point) * factor
+        for codes, tensor, factor in zip(inputs, tensors, factors, strict=True)
+    )
     return _store((total + (1 << (shift - 1))) >> shift, output, operation)
 
 
@@ -57,15 +61,16 @@ def add_factors(tensors, output) -> tuple[list[int], int]:
 
 
 def mean(operation, inputs, tensors, output) -> np.ndarray:
-    """MEAN over height and width: (B, H, W, C) -> (B, C)."""
+    """MEAN over height and width: (B, H, W, C) -> (B, C), or (B, 1, 1, C) if that is the output's shape."""
     count = inputs[0].shape[1] * inputs[0].shape[2]
     sums = (inputs[0].astype(np.int32) - tensors[0].zero_point).sum(axis=(1, 2))
     scale = np.float32(tensors[0].scale) / (np.float32(output.scale) * np.float32(count))
-    return _store(np.rint(sums.astype(np.float32) * scale).astype(np.int64), output, operation)
+    codes = np.rint(sums.astype(np.float32) * scale).astype(np.int64)
+    return _store(codes, output, operation).reshape(-1, *output.shape)
 
 
 def quantize(operation, inputs, tensors, output) -> np.ndarray:
-    """QUANTIZE from one INT8 grid to another, any shape: the ratio of the scales has 8 fractional bits, half rounds up."""
+    """QUANTIZE from one INT8 grid to another, any shape: the scales' ratio has 8 fractional bits, half rounds up."""
     factor = quantize_factor(tensors[0].scale, output.scale)
     return _store(((inputs[0].astype(np.int32) - tensors[0].zero_point) * factor + 128) >> 8, output, operation)
 
@@ -82,22 +87,22 @@ def maximum(operation, inputs, tensors, output) -> np.ndarray:
 
 def max_pool_2d(operation, inputs, tensors, output) -> np.ndarray:
     """MAX_POOL_2D: (B, H, W, C) -> (B, H', W', C); padding never wins."""
-    return _windows_of(inputs[0], operation.options, operation.options["size"], -128).max(axis=(4, 5))
+    return windows_of(inputs[0], operation.options["size"], operation.options, -128).max(axis=(4, 5))
 
 
 def average_pool_2d(operation, inputs, tensors, output) -> np.ndarray:
     """AVERAGE_POOL_2D: raw codes summed, padding not counted, integer division, half away from zero."""
     size = operation.options["size"]
-    sums = _windows_of(inputs[0].astype(np.int32), operation.options, size, 0).sum(axis=(4, 5))
+    sums = windows_of(inputs[0].astype(np.int32), size, operation.options, 0).sum(axis=(4, 5))
     ones = np.ones((1, *inputs[0].shape[1:3], 1), np.int32)
-    counts = _windows_of(ones, operation.options, size, 0).sum(axis=(4, 5))
+    counts = windows_of(ones, size, operation.options, 0).sum(axis=(4, 5))
     magnitude = (np.abs(sums) + counts // 2) // counts
     return _store(np.sign(sums) * magnitude - output.zero_point, output, operation)
 
 
 def reduce_max(operation, inputs, tensors, output) -> np.ndarray:
-    """REDUCE_MAX over height and width: (B, H, W, C) -> (B, C)."""
-    return inputs[0].max(axis=(1, 2))
+    """REDUCE_MAX over height and width: (B, H, W, C) -> (B, C), or (B, 1, 1, C) if that is the output's shape."""
+    return inputs[0].max(axis=(1, 2)).reshape(-1, *output.shape)
 
 
 def pad(operation, inputs, tensors, output) -> np.ndarray:
@@ -117,17 +122,20 @@ def reshape(operation, inputs, tensors, output) -> np.ndarray:
 
 
 OPERATIONS = {
-    "CONV_2D": conv_2d, "DEPTHWISE_CONV_2D": depthwise_conv_2d, "FULLY_CONNECTED": fully_connected, "ADD": add,
-    "MEAN": mean, "QUANTIZE": quantize, "MAXIMUM": maximum, "MAX_POOL_2D": max_pool_2d,
-    "AVERAGE_POOL_2D": average_pool_2d, "REDUCE_MAX": reduce_max, "PAD": pad, "CONCATENATION": concatenation,
+    "CONV_2D": conv_2d,
+    "DEPTHWISE_CONV_2D": depthwise_conv_2d,
+    "FULLY_CONNECTED": fully_connected,
+    "ADD": add,
+    "MEAN": mean,
+    "QUANTIZE": quantize,
+    "MAXIMUM": maximum,
+    "MAX_POOL_2D": max_pool_2d,
+    "AVERAGE_POOL_2D": average_pool_2d,
+    "REDUCE_MAX": reduce_max,
+    "PAD": pad,
+    "CONCATENATION": concatenation,
     "RESHAPE": reshape,
 }
-
-
-def same_padding(size: int, kernel: int, stride: int) -> tuple[int, int]:
-    """(before, after) of TensorFlow's SAME padding along one axis, in pixels."""
-    total = max((-(-size // stride) - 1) * stride + kernel - size, 0)
-    return total // 2, total - total // 2
 
 
 def _exact_product(rows: np.ndarray, kernel: np.ndarray) -> np.ndarray:
@@ -139,17 +147,7 @@ def _exact_product(rows: np.ndarray, kernel: np.ndarray) -> np.ndarray:
 
 def _windows(codes, tensor, options, kernel) -> np.ndarray:
     """Codes minus zero point in windows (B, H', W', C, h, w); padding is 0."""
-    return _windows_of(codes.astype(np.int16) - np.int16(tensor.zero_point), options, kernel, 0)
-
-
-def _windows_of(codes, options, kernel, fill) -> np.ndarray:
-    stride, dilation = options["strides"], options.get("dilation", (1, 1))
-    extent = [(k - 1) * d + 1 for k, d in zip(kernel, dilation, strict=True)]
-    if options["padding"] == "same":
-        edges = [same_padding(codes.shape[1 + axis], extent[axis], stride[axis]) for axis in (0, 1)]
-        codes = np.pad(codes, ((0, 0), *edges, (0, 0)), constant_values=codes.dtype.type(fill))
-    windows = sliding_window_view(codes, extent, axis=(1, 2))
-    return windows[:, :: stride[0], :: stride[1], :, :: dilation[0], :: dilation[1]]
+    return windows_of(codes.astype(np.int16) - np.int16(tensor.zero_point), kernel, options, 0)
 
 
 def _requantize(sums, tensor, scales, output, operation) -> np.ndarray:
@@ -159,6 +157,13 @@ def _requantize(sums, tensor, scales, output, operation) -> np.ndarray:
 
 
 def _store(codes, output, operation) -> np.ndarray:
-    """Add the zero point and saturate; a fused ReLU saturates at the code of zero."""
-    lowest = output.zero_point if operation.options.get("relu") else -128
-    return np.clip(codes + output.zero_point, lowest, 127).astype(np.int8)
+    """Add the zero point and saturate at what the fused activation leaves."""
+    lowest, highest = code_limits(operation, output)
+    return np.clip(codes + output.zero_point, lowest, highest).astype(np.int8)
+
+
+def code_limits(operation, output) -> tuple[int, int]:
+    """The lowest and highest INT8 code: a fused ReLU saturates at the code of 0, ReLU6 at the code of 6 too."""
+    activation = operation.options.get("activation")
+    top = int(np.rint(np.float32(6) / output.scale)) if activation == "RELU6" else 255
+    return output.zero_point if activation else -128, min(127, output.zero_point + top)

@@ -14,11 +14,11 @@ from pipeline.quantization.quantizers import KernelQuantizer
 class QuantizeTensor(tf_keras.layers.Layer):
     """Rounds the tensor that passes through it: the network's input, or a coarser copy of an activation.
 
-    The layer behind the input carries the `recipe` of the whole quantized model (plain network and settings), so that a
+    The layer behind the input carries the `recipe` of the whole quantized model (`model_access.recipe_for`), so that a
     saved model can be converted, pruned or continued after loading.
     """
 
-    def __init__(self, quantizer, recipe: dict | None = None, **kwargs):
+    def __init__(self, quantizer, recipe: dict[str, str] | None = None, **kwargs):
         super().__init__(**kwargs)
         self.quantizer, self.recipe = quantizer, recipe
 
@@ -42,7 +42,8 @@ class QuantizeTensor(tf_keras.layers.Layer):
 class FoldedBatchNorm(tf_keras.layers.Layer):
     """Linear layer and batch norm as one: the *folded* kernel W * gamma / sigma is what is quantized in training.
 
-    Training folds the statistics of the batch, inference the moving ones (Jacob et al. 2018, sec. 3.2).
+    Training folds the statistics of the batch, inference the moving ones (Jacob et al. 2018, sec. 3.2). A bias of the
+    linear layer is part of the mean that batch norm takes away again, so it is not trained.
     """
 
     def __init__(self, linear, batch_norm, bits: int, per_channel: bool = True, **kwargs):
@@ -56,6 +57,17 @@ class FoldedBatchNorm(tf_keras.layers.Layer):
     moving_variance = property(lambda self: self.batch_norm.moving_variance)
     momentum = property(lambda self: self.batch_norm.momentum)
 
+    @property
+    def trainable_weights(self):
+        """All that the parts train, except the linear layer's bias."""
+        return [weight for weight in super().trainable_weights if weight is not self.linear.bias]
+
+    @property
+    def non_trainable_weights(self):
+        """What the parts do not train, and the linear layer's bias."""
+        bias = [weight for weight in super().trainable_weights if weight is self.linear.bias]
+        return super().non_trainable_weights + bias
+
     def build(self, input_shape):
         if not self.linear.built:
             self.linear.build(input_shape)
@@ -66,20 +78,30 @@ class FoldedBatchNorm(tf_keras.layers.Layer):
 
     def call(self, inputs, training=None):
         mean, variance = self._statistics(inputs) if training else (self.moving_mean, self.moving_variance)
-        gain = self.batch_norm.gamma * tf.math.rsqrt(variance + self.batch_norm.epsilon)
-        kernel = self.kernel * tf.reshape(gain, self.kernel.shape[2:]) if self.quantizer.depthwise else self.kernel * gain
-        offset = self.batch_norm.beta - mean * gain
-        return self._linear(inputs, self.quantizer(kernel, training, {})) + offset
+        gain = tf.math.rsqrt(variance + self.batch_norm.epsilon)
+        if self.batch_norm.scale:
+            gain *= self.batch_norm.gamma
+        kernel = self.kernel * (tf.reshape(gain, self.kernel.shape[2:]) if self.quantizer.depthwise else gain)
+        return self._linear(inputs, self.quantizer(kernel, training, {})) + self._offset(mean, gain)
+
+    def _offset(self, mean, gain):
+        """What is left of bias and batch norm's shift beside the folded kernel, (C,)."""
+        bias = tf.stop_gradient(self.linear.bias) if self.linear.use_bias else 0.0
+        beta = self.batch_norm.beta if self.batch_norm.center else 0.0
+        return beta + (bias - mean) * gain
 
     def _statistics(self, inputs):
+        """Mean (with the bias) and variance (C,) of this batch's float outputs; the moving ones follow."""
         outputs = self._linear(inputs, self.kernel)
         mean, variance = tf.nn.moments(outputs, list(range(len(outputs.shape) - 1)))
+        if self.linear.use_bias:
+            mean += tf.stop_gradient(self.linear.bias)
         for moving, batch in ((self.moving_mean, mean), (self.moving_variance, variance)):
             moving.assign(moving * self.momentum + tf.stop_gradient(batch) * (1 - self.momentum))
         return mean, variance
 
     def _linear(self, inputs, kernel):
-        """The linear layer without its bias (batch norm would remove it again) and with this kernel."""
+        """The linear layer without its bias and with this kernel."""
         original = getattr(self.linear, self.kernel_name)
         bias, self.linear.use_bias = self.linear.use_bias, False
         setattr(self.linear, self.kernel_name, kernel)
@@ -93,7 +115,7 @@ class FoldedBatchNorm(tf_keras.layers.Layer):
         return self.linear.compute_output_shape(input_shape)
 
     def get_config(self):
-        parts = {"linear": tf_keras.layers.serialize(self.linear), "batch_norm": tf_keras.layers.serialize(self.batch_norm)}
+        parts = {name: tf_keras.layers.serialize(getattr(self, name)) for name in ("linear", "batch_norm")}
         quantizer = {"bits": self.quantizer.bits, "per_channel": self.quantizer.per_channel}
         return {**super().get_config(), **parts, **quantizer}
 

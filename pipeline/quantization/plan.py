@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from pipeline.errors import UserError
-from pipeline.quantization.graph import LINEAR, PASSING, Group, Node, check_supported, groups_of, nodes_of
+from pipeline.quantization.graph import FUSING, LINEAR, PASSING, Group, Node, groups_of, keeps_grid, nodes_of
 from pipeline.quantization.grid import Grid
+from pipeline.quantization.support import check_supported
 
 
 @dataclass(frozen=True)
@@ -21,8 +22,9 @@ class TensorPlan:
 class Plan:
     """The quantization of one network.
 
-    weight_bits: by linear layer. tensors: by group end. requantized: by linear layer, the coarser copy of its input that
-    is made in front of it. shared: group ends that write onto the grid of the concatenation they feed.
+    weight_bits: by linear layer. tensors: by group end. requantized: by linear layer, the coarser copy of its input
+    that is made in front of it. shared: group ends that write onto the grid of the concatenation they feed. tied:
+    padded average poolings, whose output lies on the grid of their input, by that input's group end.
     """
 
     nodes: dict[str, Node]
@@ -31,6 +33,31 @@ class Plan:
     tensors: dict[str, TensorPlan]
     requantized: dict[str, TensorPlan]
     shared: dict[str, str]
+    tied: dict[str, str]
+
+    def source(self, name: str) -> str:
+        """The group end whose codes reach the output of layer `name` through poolings, paddings and dropout."""
+        return tensor_source(name, self.nodes, self.groups)
+
+    def owner(self, end: str) -> str:
+        """The group end on whose grid the output of group `end` lies, its own unless that is shared or tied."""
+        while end in self.shared or end in self.tied:
+            end = self.shared.get(end) or self.tied[end]
+        return end
+
+    @property
+    def output(self) -> str:
+        """The layer whose output is the network's."""
+        return next(name for name, node in self.nodes.items() if not node.consumers)
+
+    def norm_of(self, head: str) -> str | None:
+        """The batch norm of the group that begins with layer `head`: the one behind it, or the layer itself."""
+        group = next(group for group in self.groups.values() if group.head == head)
+        return head if self.nodes[head].kind == "BatchNormalization" else group.batch_norm
+
+    def copy_name(self, name: str) -> str:
+        """The name of the coarser copy that linear layer `name` reads."""
+        return f"{self.nodes[name].inputs[0]}_to_{self.requantized[name].grid.bits}_bits"
 
 
 @dataclass(frozen=True)
@@ -39,18 +66,27 @@ class _Need:
     in_training: bool
 
 
+_DEVICE_ONLY = _Need(8, False)
+
+
 def plan(model, settings) -> Plan:
-    """Decide the bits of every tensor of a functional float `model`; `settings` are the fields of the quantization method."""
+    """Decide the bits of every tensor of a functional float `model`; `settings`: the quantization method's fields.
+
+    Raises UserError for a network that cannot be quantized, and for an override that matches no layer.
+    """
     nodes = nodes_of(model)
     check_supported(nodes)
     groups = groups_of(nodes)
     bits = _layer_bits(nodes, settings)
     needs = {end: _needs(end, nodes, groups, bits, settings) for end in groups}
     shared = _concatenated(nodes, groups)
-    tensors = {end: _tensor_plan(end, needs[end], nodes, groups, settings) for end in groups if end not in shared}
+    tied = {name: tensor_source(nodes[name].inputs[0], nodes, groups) for name in groups if keeps_grid(nodes[name])}
+    tensors = {end: _tensor_plan(end, needs[end], nodes, settings) for end in groups if end not in shared}
+    for name, source in tied.items():
+        tensors[name] = TensorPlan(tensors[source].grid, tensors[source].signed, False)
     requantized = _requantized(nodes, groups, bits, tensors, settings)
     weight_bits = {name: layer_bits[0] for name, layer_bits in bits.items()}
-    return Plan(nodes, groups, weight_bits, tensors, requantized, shared)
+    return Plan(nodes, groups, weight_bits, tensors, requantized, shared, tied)
 
 
 def tensor_source(name: str, nodes: dict[str, Node], groups: dict[str, Group]) -> str:
@@ -65,7 +101,7 @@ def is_signed(name: str, nodes: dict[str, Node]) -> bool:
     node = nodes[name]
     if node.kind in ("InputLayer", "ReLU"):
         return False
-    if node.kind in LINEAR | {"Add", "BatchNormalization"}:
+    if node.kind in FUSING:
         return True
     return any(is_signed(source, nodes) for source in node.inputs)
 
@@ -81,7 +117,8 @@ def _layer_bits(nodes, settings) -> dict[str, tuple[int, int]]:
     for override in settings.overrides:
         matched = [name for name in linear if fnmatchcase(name, override.layers)]
         if not matched:
-            raise UserError(f"quantization.overrides: '{override.layers}' matches no layer; there are: {', '.join(linear)}")
+            there = ", ".join(linear)
+            raise UserError(f"quantization.overrides: '{override.layers}' matches no layer; there are: {there}")
         for name in matched:
             bits[name] = (override.weight_bits or bits[name][0], override.activation_bits or bits[name][1])
     return bits
@@ -100,33 +137,32 @@ def _at_output(name, nodes) -> bool:
 def _needs(end, nodes, groups, bits, settings) -> list[_Need]:
     """What the consumers of a group's output ask of it, looking through layers that pass codes on unchanged."""
     if not nodes[end].consumers:
-        return [_Need(8, False)]
+        return [_DEVICE_ONLY]
     found = []
     for consumer in nodes[end].consumers:
         kind = nodes[consumer].kind
-        if kind in PASSING:
+        if kind in PASSING | {"Concatenate"}:
             found += _needs(consumer, nodes, groups, bits, settings)
         elif kind in LINEAR:
             found.append(_Need(bits[consumer][1], True))
-        elif kind == "Concatenate":
-            found += _needs(consumer, nodes, groups, bits, settings)
         else:
-            found.append(_side_need(settings))
+            found.append(_DEVICE_ONLY if keeps_grid(nodes[consumer]) else _side_need(settings))
     return found
 
 
 def _side_need(settings) -> _Need:
-    """Sums, averages and lone batch norms: no layer inputs in the paper's sense; 8 bits on the device only, or the layer's."""
+    """Sums, averages, lone batch norms: no layer inputs in the paper's sense; 8 bits on the device, or the layer's."""
     if settings.residual_bits == "same":
         return _Need(settings.activation_bits, True)
-    return _Need(8, False)
+    return _DEVICE_ONLY
 
 
-def _tensor_plan(end, needs, nodes, groups, settings) -> TensorPlan:
+def _tensor_plan(end, needs, nodes, settings) -> TensorPlan:
     if nodes[end].kind == "InputLayer":
         return TensorPlan(Grid.of(8, False, True), False, False)
     bits = max(need.bits for need in needs)
-    return _on_grid(bits, any(need.in_training and need.bits == bits for need in needs), is_signed(end, nodes), settings)
+    in_training = any(need.in_training and need.bits == bits for need in needs)
+    return _on_grid(bits, in_training, is_signed(end, nodes), settings)
 
 
 def _on_grid(bits, in_training, signed, settings) -> TensorPlan:
@@ -134,14 +170,20 @@ def _on_grid(bits, in_training, signed, settings) -> TensorPlan:
 
 
 def _concatenated(nodes, groups) -> dict[str, str]:
-    """Groups that only feed a concatenation write straight onto its grid: {group end: concatenation}."""
+    """{group end: concatenation}: groups whose codes reach only a concatenation write straight onto its grid."""
     shared = {}
     for node in nodes.values():
         if node.kind == "Concatenate":
-            shared.update({source: node.name for source in node.inputs
-                           if source in groups and nodes[source].consumers == [node.name]
-                           and nodes[source].kind != "InputLayer"})
+            ends = [_sole_source(name, nodes, groups) for name in node.inputs]
+            shared.update({end: node.name for end in ends if end and nodes[end].kind != "InputLayer"})
     return shared
+
+
+def _sole_source(name, nodes, groups) -> str | None:
+    """The group end behind layer `name`, None if its codes go elsewhere too or keep the grid they came with."""
+    while len(nodes[name].consumers) == 1 and name not in groups:
+        name = nodes[name].inputs[0]
+    return name if len(nodes[name].consumers) == 1 and name in groups and not keeps_grid(nodes[name]) else None
 
 
 def _requantized(nodes, groups, bits, tensors, settings) -> dict[str, TensorPlan]:
@@ -153,4 +195,3 @@ def _requantized(nodes, groups, bits, tensors, settings) -> dict[str, TensorPlan
         if have.grid.bits > activation_bits:
             result[name] = _on_grid(activation_bits, True, have.signed, settings)
     return result
-

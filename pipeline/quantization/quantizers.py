@@ -67,8 +67,14 @@ class ActivationQuantizer(Quantizer):
     rounded on the device but not in the paper's training graph.
     """
 
-    def __init__(self, bits: int, signed: bool, unsigned_range: bool = False, in_training: bool = True,
-                 ema_momentum: float = 0.99):
+    def __init__(
+        self,
+        bits: int,
+        signed: bool,
+        unsigned_range: bool = False,
+        in_training: bool = True,
+        ema_momentum: float = 0.99,
+    ):
         self.grid = Grid.of(bits, signed, unsigned_range)
         self.signed, self.unsigned_range, self.in_training = signed, unsigned_range, in_training
         self.ema_momentum = ema_momentum
@@ -82,13 +88,17 @@ class ActivationQuantizer(Quantizer):
         """Quantized activations, same shape as `inputs`."""
         average = weights[RANGE_NAME]
         if not training:
-            return fake_quantize(inputs, average, self.grid) if self.enabled else inputs
+            return self.on_device(inputs, average) if self.enabled else inputs
         limit = self._batch_limit(tf.stop_gradient(inputs))
         seen = tf.where(average > 0, average * self.ema_momentum + limit * (1 - self.ema_momentum), limit)
         average.assign(seen)
         if not (self.enabled and self.in_training):
             return inputs
         return straight_through(lambda x: fake_quantize(x, limit, self.grid), inputs)
+
+    def on_device(self, x: tf.Tensor, limit: tf.Tensor) -> tf.Tensor:
+        """What the device stores for x of any shape when the grid's top code stands for `limit`."""
+        return fake_quantize(x, limit, self.grid)
 
     def _batch_limit(self, x):
         largest = tf.reduce_max(x)
@@ -97,15 +107,37 @@ class ActivationQuantizer(Quantizer):
         return tf.maximum(largest, 1e-6)
 
     def get_config(self):
-        return {"bits": self.grid.bits, "signed": self.signed, "unsigned_range": self.unsigned_range,
-                "in_training": self.in_training, "ema_momentum": self.ema_momentum}
+        return {
+            "bits": self.grid.bits,
+            "signed": self.signed,
+            "unsigned_range": self.unsigned_range,
+            "in_training": self.in_training,
+            "ema_momentum": self.ema_momentum,
+        }
+
+
+class CopyQuantizer(ActivationQuantizer):
+    """A coarser copy of a tensor that is on a grid already: QUANTIZE rounds halves up, and here halves do occur."""
+
+    def on_device(self, x, limit):
+        """As `ActivationQuantizer`; a thousandth of a fine step more keeps float32 from losing the halves."""
+        return fake_quantize(x + limit * 1e-6, limit, self.grid)
+
+
+class PoolQuantizer(ActivationQuantizer):
+    """A padded average pooling stays on its input's grid: AVERAGE_POOL_2D rounds codes half away from code 0."""
+
+    def on_device(self, x, limit):
+        """x on the grid of the pooling's input; saturates nowhere, since averages lie within their input's range."""
+        step = limit / self.grid.top
+        codes = tf.math.divide_no_nan(x, step) + self.grid.zero_point
+        return (tf.sign(codes) * tf.floor(tf.abs(codes) + (0.5 + 1e-4)) - self.grid.zero_point) * step
 
 
 class PixelQuantizer(Quantizer):
     """The network's input: pixel / 255 in [0, 1] is already on an 8-bit grid of step 1/255; nothing is lost."""
 
     grid = Grid.of(8, signed=False, unsigned_range=True)
-    enabled = True  # nothing is lost by it, so the float warm-up may keep it
 
     def build(self, tensor_shape, name, layer):
         """No state: the step is 1/255."""

@@ -1,0 +1,105 @@
+"""Keras with the device's numbers: evaluation on the int32 bias grid, and the float network with rounded kernels."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import tensorflow as tf
+
+from pipeline.quantization.folded_weights import affine, bias_step, rounded_kernel
+from pipeline.quantization.integer_model import IntegerModel, Operation
+from pipeline.quantization.lowering import Lowered, lower
+from pipeline.quantization.model_access import (
+    float_network,
+    is_enabled,
+    kernel_quantizers,
+    plan_of,
+    range_variables,
+    recipe_of,
+    settings_of,
+    values_by_layer,
+    variables_by_layer,
+)
+from pipeline.quantization.plan import Plan
+from pipeline.quantization.tensor_scales import range_name
+
+DeviceValue = tuple[tf.Variable, np.ndarray]
+
+
+@contextmanager
+def device_arithmetic(model, weight_storage: str = "narrow") -> Iterator[None]:
+    """Within the context a quantized model evaluates with the device's biases and scales (int32 bias grid).
+
+    A model whose quantizers are switched off (float warm-up) evaluates as it is.
+    """
+    pairs = device_values(model, lower(model, weight_storage)) if is_enabled(model) else []
+    saved = [(variable, variable.numpy()) for variable, _ in pairs]
+    try:
+        for variable, value in pairs:
+            variable.assign(value)
+        yield
+    finally:
+        for variable, value in saved:
+            variable.assign(value)
+
+
+def device_values(model, lowered: Lowered) -> list[DeviceValue]:
+    """(variable, value) pairs that put a quantized model onto the grids of its integer model."""
+    plan, variables = plan_of(model), variables_by_layer(model)
+    pairs = _ranges(plan, range_variables(model), lowered.integer_model)
+    for operation in lowered.integer_model.operations:
+        if operation.weights is not None:
+            pairs += _bias(plan, operation, lowered, variables)
+    return pairs
+
+
+def _ranges(plan: Plan, variables: dict[str, tf.Variable], integer_model: IntegerModel) -> list[DeviceValue]:
+    """The ranges of all activation quantizers: step times top code."""
+    copies = {plan.copy_name(name): (plan.copy_name(name), tensor.grid) for name, tensor in plan.requantized.items()}
+    outputs = {
+        end: (range_name(plan, end, variables), tensor.grid)
+        for end, tensor in plan.tensors.items()
+        if plan.nodes[end].kind != "InputLayer"
+    }
+    return [
+        (variables[layer], integer_model.tensors[name].scale * np.float32(grid.top))
+        for name, (layer, grid) in (copies | outputs).items()
+    ]
+
+
+def _bias(plan: Plan, operation: Operation, lowered: Lowered, variables: dict[str, dict]) -> list[DeviceValue]:
+    """The bias, or the beta or mean of the batch norm, at which Keras adds what the device adds."""
+    weights, source = operation.weights, lowered.integer_model.tensors[operation.inputs[0]]
+    change = weights.bias * bias_step(source.scale, weights.scales) - lowered.weights[operation.name].bias
+    norm = plan.norm_of(operation.name)
+    own = variables.get(norm or operation.name, {})
+    if "moving_mean" in own and "beta" not in own:
+        gain = affine(_float64(own), plan.nodes[norm].layer.epsilon)[0]
+        return [_moved(own["moving_mean"], -change / np.where(gain == 0, np.inf, gain))]
+    return [_moved(own[name], change) for name in ("beta", "bias") if name in own]
+
+
+def _moved(variable: tf.Variable, change: np.ndarray) -> DeviceValue:
+    return variable, (variable.numpy() + change).astype(np.float32)
+
+
+def _float64(variables: dict[str, tf.Variable]) -> dict[str, np.ndarray]:
+    return {key: variable.numpy().astype(np.float64) for key, variable in variables.items()}
+
+
+def rounded_network(model):
+    """The float network with the quantized model's weights, kernels rounded to their codes; a float model unchanged."""
+    if recipe_of(model) is None:
+        return model
+    network, plan, quantizers = float_network(model), plan_of(model), kernel_quantizers(model)
+    variables, values = variables_by_layer(network), values_by_layer(network)
+    fold_first = settings_of(model).batch_norm == "fold"
+    for name in plan.weight_bits:
+        gain = _gain(plan, plan.norm_of(name), values) if fold_first else np.ones(1)
+        kernel = "depthwise_kernel" if "depthwise_kernel" in values[name] else "kernel"
+        variables[name][kernel].assign(rounded_kernel(plan.nodes[name], values[name], gain, quantizers[name]))
+    return network
+
+
+def _gain(plan: Plan, norm: str | None, values: dict[str, dict]) -> np.ndarray:
+    return affine(values[norm], plan.nodes[norm].layer.epsilon)[0] if norm else np.ones(1)

@@ -1,0 +1,164 @@
+"""Looking into a quantized Keras model: its recipe, plan, variables and quantizers, by the plain network's layers."""
+
+import json
+from collections.abc import Iterator
+from weakref import WeakKeyDictionary
+
+import numpy as np
+import tensorflow as tf
+import tf_keras
+from tensorflow_model_optimization.python.core.quantization.keras.quantize import quantize_scope as tfmot_scope
+from tensorflow_model_optimization.python.core.quantization.keras.quantize_wrapper import QuantizeWrapper
+
+from pipeline.methods.quantization import Quantization
+from pipeline.models.layers import PadChannels, SeededDropout
+from pipeline.quantization.layers import FoldedBatchNorm, QuantizeTensor
+from pipeline.quantization.plan import Plan, plan
+from pipeline.quantization.quantize_config import LowBitQuantizeConfig
+from pipeline.quantization.quantizers import (
+    RANGE_NAME,
+    ActivationQuantizer,
+    CopyQuantizer,
+    KernelQuantizer,
+    PixelQuantizer,
+    PoolQuantizer,
+)
+
+PREFIX = "quant_"
+CLASSES = (
+    LowBitQuantizeConfig,
+    KernelQuantizer,
+    ActivationQuantizer,
+    CopyQuantizer,
+    PixelQuantizer,
+    PoolQuantizer,
+    QuantizeTensor,
+    FoldedBatchNorm,
+    PadChannels,
+    SeededDropout,
+)
+_PLANS: WeakKeyDictionary = WeakKeyDictionary()
+
+
+def quantize_scope():
+    """The Keras scope in which quantized models are saved, cloned and loaded."""
+    return tfmot_scope({cls.__name__: cls for cls in CLASSES})
+
+
+def recipe_for(network, settings: Quantization) -> dict[str, str]:
+    """{"network": the plain network's architecture, "settings": the method's fields}, both as JSON text."""
+    return {"network": network.to_json(), "settings": settings.model_dump_json()}
+
+
+def recipe_of(model) -> dict[str, str] | None:
+    """The recipe a quantized model carries; None for a float model."""
+    return next((layer.recipe for layer in model.layers if isinstance(layer, QuantizeTensor) and layer.recipe), None)
+
+
+def settings_of(model) -> Quantization:
+    """The quantization method's settings a quantized model was made with."""
+    return Quantization(**json.loads(recipe_of(model)["settings"]))
+
+
+def plain_network(model) -> tf_keras.Model:
+    """A new float network of the architecture a quantized model was made from, with untrained weights."""
+    with quantize_scope():
+        return tf_keras.models.model_from_json(recipe_of(model)["network"])
+
+
+def plan_of(model) -> Plan:
+    """The plan a quantized model was made by; worked out once for each model."""
+    if model not in _PLANS:
+        _PLANS[model] = plan(plain_network(model), settings_of(model))
+    return _PLANS[model]
+
+
+def float_network(model):
+    """The plain float network with the trained weights of a quantized model."""
+    network = plain_network(model)
+    copy_weights(model, network)
+    return network
+
+
+def copy_weights(source, target) -> None:
+    """Copy every variable of a float or quantized model into another of the same plain network, by layer name."""
+    values = variables_by_layer(source)
+    for name, variables in variables_by_layer(target).items():
+        for key, variable in variables.items():
+            variable.assign(values[name][key])
+
+
+def variables_by_layer(model) -> dict[str, dict[str, tf.Variable]]:
+    """{layer name of the plain network: {"kernel", "bias", "gamma", "beta", "moving_mean", ...: variable}}."""
+    found = {}
+    for layer in model.layers:
+        inner = layer.layer if isinstance(layer, QuantizeWrapper) else layer
+        if isinstance(inner, QuantizeTensor):
+            continue
+        parts = [inner.linear, inner.batch_norm] if isinstance(inner, FoldedBatchNorm) else [inner]
+        kernels = {_short_name(weight): weight for weight, _, _ in getattr(layer, "_weight_vars", [])}
+        for part in parts:
+            variables = {_short_name(variable): variable for variable in part.weights}
+            if part is inner:
+                variables.update(kernels)
+            if variables:
+                found[part.name] = variables
+    return found
+
+
+def values_by_layer(model) -> dict[str, dict[str, np.ndarray]]:
+    """`variables_by_layer` as float64 arrays."""
+    return {
+        name: {key: variable.numpy().astype(np.float64) for key, variable in variables.items()}
+        for name, variables in variables_by_layer(model).items()
+    }
+
+
+def _short_name(variable) -> str:
+    return variable.name.split(":")[0].split("/")[-1]
+
+
+def range_variables(model) -> dict[str, tf.Variable]:
+    """{layer name without prefix: scalar variable with the largest magnitude of its output}."""
+    found = {}
+    for layer in model.layers:
+        variables = getattr(layer, "quantizer_vars", None) or getattr(layer, "_output_quantizer_vars", None) or {}
+        if RANGE_NAME in variables:
+            found[layer.name.removeprefix(PREFIX)] = variables[RANGE_NAME]
+    return found
+
+
+def kernel_quantizers(model) -> dict[str, KernelQuantizer]:
+    """{linear layer of the plain network: its kernel's quantizer}."""
+    found = {}
+    for layer in model.layers:
+        inner = layer.layer if isinstance(layer, QuantizeWrapper) else layer
+        if isinstance(inner, FoldedBatchNorm):
+            found[inner.linear.name] = inner.quantizer
+        elif getattr(layer, "_weight_vars", None):
+            found[inner.name] = layer.quantize_config.kernel
+    return found
+
+
+def set_enabled(model: tf_keras.Model, enabled: bool) -> bool:
+    """Switch all rounding on or off (float warm-up); True if that is a change, which traced functions do not notice."""
+    quantizers = list(_quantizers(model))
+    changed = any(quantizer.enabled != enabled for quantizer in quantizers)
+    for quantizer in quantizers:
+        quantizer.enabled = enabled
+    return changed
+
+
+def is_enabled(model: tf_keras.Model) -> bool:
+    """Whether a quantized model rounds (it does not during float warm-up)."""
+    return all(quantizer.enabled for quantizer in _quantizers(model))
+
+
+def _quantizers(model) -> Iterator[KernelQuantizer | ActivationQuantizer]:
+    """Every quantizer of a quantized model that can be switched off."""
+    yield from kernel_quantizers(model).values()
+    for layer in model.layers:
+        if isinstance(layer, QuantizeWrapper) and layer.quantize_config.output:
+            yield layer.quantize_config.output
+        if isinstance(layer, QuantizeTensor) and isinstance(layer.quantizer, ActivationQuantizer):
+            yield layer.quantizer

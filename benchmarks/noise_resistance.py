@@ -1,6 +1,6 @@
 """The paper's effect on real images: clean test accuracy after training on wrong labels, by method, noise and seed.
 
-    python -m benchmarks.noise_resistance.py [--output-dir DIR] [--seeds 1 2 3]
+    python -m benchmarks.noise_resistance [--output-dir DIR] [--seeds 1 2 3]
 
 Every cell is an ordinary run of qat_configs/fashion_mnist.yaml with --set, so what is finished is not run again. Writes
 docs/results/noise_resistance.csv (one row a seed) and noise_resistance.md (mean and spread, both kinds of statistics).

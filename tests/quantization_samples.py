@@ -34,7 +34,8 @@ def head(x, pool=kl.GlobalAveragePooling2D) -> tf.Tensor:
 
 
 def network(body: Callable, shape=SHAPE) -> tf_keras.Model:
-    """The functional model of `body`: input tensor -> output tensor."""
+    """The functional model of `body`: input tensor -> output tensor; layer names count from nothing."""
+    tf_keras.backend.reset_uids()
     image = tf_keras.Input(shape)
     return tf_keras.Model(image, body(image))
 
@@ -124,8 +125,21 @@ def partial_norm(x):
     return head(kl.BatchNormalization(center=False)(kl.GlobalAveragePooling2D(keepdims=True)(x)), kl.Flatten)
 
 
-NETWORKS = {body.__name__: body for body in (residual, projection, inverted, inception, dense_block, dense_layers,
-                                             padded_stride, plain, two_stems, partial_norm)}
+NETWORKS = {
+    body.__name__: body
+    for body in (
+        residual,
+        projection,
+        inverted,
+        inception,
+        dense_block,
+        dense_layers,
+        padded_stride,
+        plain,
+        two_stems,
+        partial_norm,
+    )
+}
 
 
 def images(count: int, seed: int = 0, shape=SHAPE) -> np.ndarray:

@@ -145,7 +145,7 @@ def test_the_same_command_returns_at_once(finished, capsys):
 def test_a_shipped_file_that_was_changed_is_named_and_shipped_again(finished):
     path = finished / "tflite_out" / "smoke" / "model_int8.tflite"
     path.write_bytes(path.read_bytes()[:-1] + b"x")
-    with pytest.raises(UserError, match="model_int8.tflite: does not match its sidecar"):
+    with pytest.raises(UserError, match=r"model_int8.tflite: does not match its sidecar"):
         check_shipped(path.parent)
     assert main(arguments(finished, "baseline=true")) == 0
     check_shipped(path.parent)

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks import weight_storage
 from pipeline.config import config_hash, load_config
 from pipeline.deployment import check_shipped
 from pipeline.errors import UserError
@@ -132,6 +133,16 @@ def test_the_mask_of_wrong_labels_is_kept_and_is_the_noise_of_the_seed(finished)
     assert 0.25 < noise["corrupted"].mean() <= 0.4
     folder = next(finished.glob("runs/smoke-baseline-*"))
     assert np.array_equal(np.load(folder / "seed1" / "noise.npz")["labels"], noise["labels"])
+
+
+def test_both_storages_of_4_bit_weights_are_exact_in_xnnpack(finished, tmp_path):
+    """The benchmark that compares them, on the weights of the run."""
+    output = tmp_path / "weight_storage.json"
+    seed_folder = run_folder(finished, "baseline=true") / "seed1"
+    weight_storage.main(["--run", str(seed_folder), "--examples", "40", "--output", str(output)])
+    result = json.loads(output.read_text())
+    assert result["narrow"]["xnnpack"]["code_mismatch"] == result["scaled"]["xnnpack"]["code_mismatch"] == 0
+    assert result["narrow"]["builtin"] == result["int4"]["builtin"]
 
 
 def test_the_same_command_returns_at_once(finished, capsys):

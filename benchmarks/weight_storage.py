@@ -1,0 +1,76 @@
+"""Which storage of 4-bit weights in int8 suits which kernels: -7..7 as they are, or spread to multiples of 18.
+
+    python -m benchmarks.weight_storage --run runs/NAME-HASH8/seed1 [--examples 2000]
+
+Takes a finished W4 run's weights, writes both files, compares each with its own integer model. Writes
+docs/results/weight_storage.json.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+import numpy as np
+
+from pipeline.config import load_config
+from pipeline.data.images import load_images
+from pipeline.experiment import Images, build_model, training_data
+from pipeline.latency import measure_latency
+from pipeline.litert import LiteRtModel
+from pipeline.quantization.lowering import lower
+from pipeline.tflite_writer import write_tflite
+
+RESULTS = Path(__file__).resolve().parents[1] / "docs" / "results" / "weight_storage.json"
+
+
+def trained_model(seed_folder: Path):
+    """The quantized model of a run's seed folder with its selected weights, and the test ImageSet."""
+    experiment = load_config(seed_folder.parent / "resolved.yaml")
+    images = Images(*load_images(experiment.data))
+    seed = int(seed_folder.name.removeprefix("seed").split("-")[0])
+    model = build_model(experiment, training_data(experiment, images, seed, seed_folder), seed)
+    model.load_weights(seed_folder / "best.weights.h5")
+    return model, images.test
+
+
+def compare(integer, content: bytes, images: np.ndarray, labels: np.ndarray) -> dict:
+    """Share of differing output codes, equal decisions and accuracy for XNNPACK and the builtin kernels."""
+    exact = integer.predict(images)
+    step = integer.tensors[integer.output].scale
+    found = {}
+    for kernels in ("xnnpack", "builtin"):
+        logits = LiteRtModel(content, kernels).logits(images)
+        found[kernels] = {
+            "code_mismatch": float(np.mean(np.rint(np.abs(logits - exact) / step) > 0)),
+            "decision_agreement": float(np.mean(logits.argmax(axis=1) == exact.argmax(axis=1))),
+            "accuracy": float(np.mean(logits.argmax(axis=1) == labels)),
+        }
+    return found
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Measure and write."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--run", type=Path, required=True)
+    parser.add_argument("--examples", type=int, default=2000)
+    parser.add_argument("--output", type=Path, default=RESULTS)
+    arguments = parser.parse_args(argv)
+    model, test = trained_model(arguments.run)
+    images, labels = test.images[: arguments.examples], test.labels[: arguments.examples]
+    files, result = {}, {"examples": len(images)}
+    for storage in ("narrow", "scaled"):
+        integer = lower(model, storage).integer_model
+        files[storage] = write_tflite(integer, True, False, storage)
+        result[storage] = compare(integer, files[storage], images, labels)
+    narrow = lower(model).integer_model
+    files["int4"] = write_tflite(narrow, True, True, "int4")
+    result["int4"] = compare(narrow, files["int4"], images, labels)
+    result["latency_ms"] = measure_latency(files, images[0], 2000)
+    result["size_bytes"] = {name: len(content) for name, content in files.items()}
+    arguments.output.parent.mkdir(parents=True, exist_ok=True)
+    arguments.output.write_text(json.dumps(result, indent=2) + "\n")
+    print(json.dumps(result, indent=2))
+
+
+if __name__ == "__main__":
+    main()

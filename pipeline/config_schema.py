@@ -177,7 +177,10 @@ class Verify(Section):
 
     examples: Count | None = Field(None, description="Test images compared; null takes all.")
     code_mismatch: Share = Field(0.0, description="Largest share of output codes that may differ.")
-    decision_agreement: Share = Field(0.999, description="Smallest share of equal decisions.")
+    decision_agreement: Share = Field(0.999, description="Smallest share of equal decisions, evaluation against file.")
+    fake_quant_agreement: Share = Field(
+        0.99, description="The same for Keras's float training graph, which shares nothing with the file's numbers."
+    )
     metric_delta: FiniteFloat = Field(0.1, ge=0, description="Largest difference of the metric in points.")
     latency_runs: Count = Field(200, description="Timed runs of each file.")
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.errors import RunFailed, UserError
-from pipeline.run_files import read_json, write_bytes, write_json, write_text
+from pipeline.run_files import clear_disk_errors, read_json, write_bytes, write_json, write_text
 
 SIDECAR, CARD, VERIFICATION = "model.json", "MODEL_CARD.md", "verification.json"
 SIDECAR_FORMAT = 1
@@ -55,21 +55,28 @@ class Shipment:
 
 def publish(seed_folder: Path, target: Path, shipment: Shipment) -> None:
     """Copy a seed's files to `target` (tflite_out/NAME); the sidecar goes last, so a folder with one is whole."""
-    (target / SIDECAR).unlink(missing_ok=True)
-    files = {path.name: path.read_bytes() for path in sorted(seed_folder.glob("model_*.tflite"))}
-    for stale in target.glob("model_*.tflite"):
-        if stale.name not in files:
+    verification, scores = read_json(seed_folder / VERIFICATION), read_json(seed_folder / "scores.json")
+    names = sorted(verification["files"])
+    with clear_disk_errors(target):
+        target.mkdir(parents=True, exist_ok=True)
+        (target / SIDECAR).unlink(missing_ok=True)
+        for stale in target.glob("model_*.tflite"):
             stale.unlink()
-    for name, content in files.items():
-        write_bytes(target / name, content)
-    verification = read_json(seed_folder / VERIFICATION)
-    scores = read_json(seed_folder / "scores.json")
+    for name in names:
+        write_bytes(target / name, (seed_folder / name).read_bytes())
     write_json(target / VERIFICATION, verification)
     write_text(target / CARD, model_card(shipment, scores, verification))
+    files = {name: facts_of(target / name) for name in (*names, VERIFICATION, CARD)}
     write_json(target / SIDECAR, sidecar(shipment, scores, files))
 
 
-def sidecar(shipment: Shipment, scores: dict, files: dict[str, bytes]) -> dict:
+def facts_of(path: Path) -> dict:
+    """{"sha256", "bytes"} of a file."""
+    content = path.read_bytes()
+    return {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
+
+
+def sidecar(shipment: Shipment, scores: dict, files: dict[str, dict]) -> dict:
     """The content of model.json."""
     return {
         "format": SIDECAR_FORMAT,
@@ -91,10 +98,7 @@ def sidecar(shipment: Shipment, scores: dict, files: dict[str, bytes]) -> dict:
         "chosen_by": {"metric": "val_accuracy (noisy labels)", "value": scores.get("val_accuracy")},
         "data": shipment.data,
         "data_license": DATA_LICENSES[shipment.data],
-        "files": {
-            name: {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
-            for name, content in files.items()
-        },
+        "files": files,
     }
 
 
@@ -106,9 +110,11 @@ def check_shipped(folder: Path) -> dict:
         raise UserError(str(error)) from error
     if content is None:
         raise UserError(f"{folder}: no {SIDECAR}. Give a folder that pipeline.run made, such as tflite_out/NAME")
-    if content.get("format") != SIDECAR_FORMAT:
+    if content.get("format") != SIDECAR_FORMAT or not isinstance(content.get("files"), dict):
         raise UserError(f"{folder / SIDECAR}: format {content.get('format')}, this version reads {SIDECAR_FORMAT}")
-    problems = [problem for name, facts in content["files"].items() if (problem := _mismatch(folder / name, facts))]
+    problems = mismatches(folder, content["files"], SIDECAR)
+    named = {path.name for path in folder.glob("model_*.tflite")} - set(content["files"])
+    problems += [f"{folder / name}: not named in {SIDECAR}" for name in sorted(named)]
     if problems:
         raise UserError("\n".join(problems) + "\nCopy the whole folder again, or run the experiment again")
     return content
@@ -117,19 +123,22 @@ def check_shipped(folder: Path) -> dict:
 def is_shipped(folder: Path, config_hash: str) -> bool:
     """Whether `folder` holds the whole files of the run with this config hash."""
     try:
-        return check_shipped(folder)["config_hash"] == config_hash
+        return check_shipped(folder).get("config_hash") == config_hash
     except UserError:
         return False
 
 
-def _mismatch(path: Path, facts: dict) -> str | None:
-    if not path.exists():
-        return f"{path}: missing, but named in {SIDECAR}"
-    found = hashlib.sha256(path.read_bytes()).hexdigest()
-    if found != facts["sha256"]:
-        return (
-            f"{path}: does not match its sidecar {SIDECAR} (sha256 {found[:12]}..., expected {facts['sha256'][:12]}...)"
-        )
+def mismatches(folder: Path, files: dict[str, dict], record: str) -> list[str]:
+    """One sentence for each of `files` ({name: facts}) in `folder` that is not what `record` says of it."""
+    return [problem for name, facts in files.items() if (problem := _mismatch(folder / name, facts, record))]
+
+
+def _mismatch(path: Path, facts: dict, record: str) -> str | None:
+    if not path.is_file():
+        return f"{path}: missing, but named in {record}"
+    found, expected = facts_of(path)["sha256"], facts.get("sha256", "none")
+    if found != expected:
+        return f"{path}: does not match its sidecar {record} (sha256 {found[:12]}..., expected {expected[:12]}...)"
     return None
 
 

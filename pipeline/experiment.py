@@ -11,8 +11,8 @@ from pipeline.conversion import convert
 from pipeline.data.images import ImageSet, load_images
 from pipeline.data.label_noise import corrupt
 from pipeline.data.splits import validation_split
-from pipeline.deployment import Shipment, publish
-from pipeline.errors import RunFailed
+from pipeline.deployment import Shipment, facts_of, mismatches, publish
+from pipeline.errors import RunFailed, UserError
 from pipeline.models.resnet import resnet
 from pipeline.progress import make_progress
 from pipeline.quantization.device_network import DeviceNetwork
@@ -55,10 +55,10 @@ def run_seeds(
         if not is_finished(seed_folder):
             run_seed(experiment, images, seed, seed_folder, stop, terminal)
         done.append(seed)
-    best = best_seed(folder, experiment.seeds)
-    if shipping:
-        publish(seed_path(folder, best), shipping, Shipment.of(experiment, images.test, best, config_hash))
     _check_verified(folder, experiment.seeds)
+    if shipping:
+        best = best_seed(folder, experiment.seeds)
+        publish(seed_path(folder, best), shipping, Shipment.of(experiment, images.test, best, config_hash))
     write_status(folder, "done", "", done)
 
 
@@ -85,11 +85,15 @@ def run_seed(experiment, images: Images, seed: int, folder: Path, stop: StopFlag
     print(f"{title}: converting and verifying", file=terminal, flush=True)
     exported = export(model, experiment.methods)
     converted = convert(exported, experiment.convert, folder, f"{experiment.name}, seed {seed}")
+    if not converted.files:
+        raise UserError("convert: no file is left to write; set convert.int8 or convert.float32 to true")
     stop.check()
     count = experiment.verify.examples or len(images.test.labels)
     examples = Examples(images.test.images[:count], images.test.labels[:count])
     report = verify(exported, converted, examples, experiment.verify, experiment.convert.weight_storage)
-    write_json(folder / VERIFICATION, report)
+    write_json(
+        folder / VERIFICATION, {**report, "files": {path.name: facts_of(path) for path in converted.files.values()}}
+    )
 
 
 def training_data(experiment, images: Images, seed: int, folder: Path) -> TrainingData:
@@ -143,9 +147,11 @@ def export(model, methods):
 
 
 def is_finished(seed_folder: Path) -> bool:
-    """Whether a seed's training, conversion and verification are complete and its limits kept."""
+    """Whether a seed is trained, converted and verified, its limits kept, and its files are still those verified."""
     verification = read_json(seed_folder / VERIFICATION)
-    return read_json(seed_folder / SCORES) is not None and verification is not None and verification["passed"]
+    if read_json(seed_folder / SCORES) is None or verification is None or not verification["passed"]:
+        return False
+    return not mismatches(seed_folder, verification["files"], VERIFICATION)
 
 
 def best_seed(folder: Path, seeds: list[int]) -> int:

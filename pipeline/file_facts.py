@@ -4,6 +4,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from pipeline.quantization.integer_model import IntegerModel, Operation
+from pipeline.tflite_writer import write_tflite
 
 
 def float_tensors(content: bytes) -> list[str]:
@@ -15,6 +16,35 @@ def float_tensors(content: bytes) -> list[str]:
         for index, tensor in enumerate(graph.tensors)
         if tensor.type == schema.TensorType.FLOAT32 and index not in ends
     ]
+
+
+def stored_differently(content: bytes, model: IntegerModel, packed_int4: bool) -> list[str]:
+    """Names of a file's tensors and operators that are not, to the bit, what the writer makes of the integer model."""
+    found = schema.ModelT.InitFromPackedBuf(content, 0)
+    graph = found.subgraphs[0]
+    float_io = graph.tensors[graph.inputs[0]].type == schema.TensorType.FLOAT32
+    written = write_tflite(model, float_io, packed_int4, "")
+    there, expected = _stored(found), _stored(schema.ModelT.InitFromPackedBuf(written, 0))
+    return sorted(name for name in there | expected if there.get(name) != expected.get(name))
+
+
+def _stored(file) -> dict[str, tuple]:
+    """Everything that the numbers of a file depend on, by name of the tensor or number of the operator."""
+    graph = file.subgraphs[0]
+    found = {tensor.name.decode(): _stored_tensor(tensor, file.buffers) for tensor in graph.tensors}
+    for number, operator in enumerate(graph.operators):
+        code = file.operatorCodes[operator.opcodeIndex]
+        options = sorted(vars(operator.builtinOptions).items()) if operator.builtinOptions else []
+        ends = [graph.tensors[index].name for index in (*operator.inputs, *operator.outputs)]
+        found[f"operator {number}"] = (code.builtinCode, code.version, ends, options)
+    return found
+
+
+def _stored_tensor(tensor, buffers) -> tuple:
+    grid, data = tensor.quantization, buffers[tensor.buffer].data
+    numbers = [] if grid is None else [np.asarray(part).tolist() for part in (grid.scale, grid.zeroPoint)]
+    axis = None if grid is None else grid.quantizedDimension
+    return tensor.type, list(tensor.shape), numbers, axis, b"" if data is None else np.asarray(data, np.uint8).tobytes()
 
 
 def weight_bits(model: IntegerModel) -> dict[str, int]:

@@ -13,6 +13,7 @@ from pipeline.deployment import is_shipped
 from pipeline.errors import RunFailed, UserError
 from pipeline.native_log import stderr_to
 from pipeline.report import write_report
+from pipeline.run_files import clear_disk_errors
 from pipeline.run_folder import (
     clear_run,
     open_run,
@@ -41,6 +42,9 @@ def run(
     baseline = baseline_of(experiment)
     reference = run(baseline, to_yaml(baseline), output_dir, stop, fresh, ship=False) if baseline else None
     shipping = output_dir / "tflite_out" / experiment.name if ship else None
+    if shipping:
+        with clear_disk_errors(shipping):  # before hours of training, not after
+            shipping.parent.mkdir(parents=True, exist_ok=True)
     with open_run(folder):
         if not _is_done(folder, shipping, experiment):
             _prepare(folder, experiment, config_text, reference)
@@ -70,7 +74,13 @@ def dry_run_of(experiment: Experiment) -> Experiment:
             ),
             "train": experiment.train.model_copy(update={"epochs": 1, "statistics_batches": 1}),
             "verify": experiment.verify.model_copy(
-                update={"examples": 32, "decision_agreement": 0.0, "metric_delta": 100.0, "latency_runs": 10}
+                update={
+                    "examples": 32,
+                    "decision_agreement": 0.0,
+                    "fake_quant_agreement": 0.0,
+                    "metric_delta": 100.0,
+                    "latency_runs": 10,
+                }
             ),
             "methods": methods,
             "seeds": experiment.seeds[:1],
@@ -81,7 +91,7 @@ def dry_run_of(experiment: Experiment) -> Experiment:
 
 def _is_done(folder: Path, shipping: Path | None, experiment: Experiment) -> bool:
     """Whether a run is complete and its files are what `shipping` holds (another run of that name may have followed)."""
-    done = (read_status(folder) or {}).get("state") == "done"
+    done = (read_status(folder) or {}).get("state") == "done" and (folder / "report.html").exists()
     return done and (shipping is None or is_shipped(shipping, config_hash(experiment)))
 
 
@@ -105,7 +115,7 @@ def _run_logged(experiment: Experiment, folder: Path, shipping: Path | None, sto
         write_status(folder, "stopped", "", _seeds_done(folder), str(stopped))
         write_report(folder)
         raise
-    except RunFailed as error:
+    except Exception as error:
         write_status(folder, "failed", "", _seeds_done(folder), str(error))
         write_report(folder)
         raise

@@ -5,13 +5,13 @@ import pytest
 import tf_keras
 from tf_keras import layers as kl
 
+from pipeline.exactness import layer_mismatches
 from pipeline.file_facts import float_tensors
 from pipeline.quantization.device import device_arithmetic
 from pipeline.quantization.device_network import DeviceNetwork
 from pipeline.quantization.lowering import lower
 from pipeline.quantization.scheme import quantize, use_per_tensor_dense
 from pipeline.tflite_writer import write_tflite
-from pipeline.verification import layer_mismatches
 from tests.quantization_samples import (
     CLASSES,
     NETWORKS,

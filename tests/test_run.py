@@ -28,7 +28,7 @@ SMALL = (
     "train.statistics_batches=2",
     "model.width=4",
     "verify.latency_runs=10",
-    "verify.decision_agreement=0.9",
+    "verify.fake_quant_agreement=0.9",
     "verify.metric_delta=5",
 )
 ALL_METHODS = (
@@ -122,7 +122,8 @@ def test_the_scores_follow_the_metrics(finished):
 def test_the_shipped_folder_matches_its_sidecar(finished):
     shipped = finished / "tflite_out" / "smoke"
     sidecar = check_shipped(shipped)
-    assert set(sidecar["files"]) == {"model_int8.tflite", "model_int4.tflite", "model_float32.tflite"}
+    models = {"model_int8.tflite", "model_int4.tflite", "model_float32.tflite"}
+    assert set(sidecar["files"]) == {*models, "verification.json", "MODEL_CARD.md"}
     assert len(sidecar["labels"]) == 10
     assert "code" in (shipped / "MODEL_CARD.md").read_text()
 
@@ -160,6 +161,39 @@ def test_a_shipped_file_that_was_changed_is_named_and_shipped_again(finished):
         check_shipped(path.parent)
     assert main(arguments(finished, "baseline=true")) == 0
     check_shipped(path.parent)
+
+
+def test_a_verified_file_that_was_damaged_is_made_again(finished):
+    """Neither a truncated nor a missing file of a finished seed is shipped."""
+    folder = run_folder(finished, "baseline=true") / "seed1"
+    whole = (folder / "model_int8.tflite").read_bytes()
+    (folder / "model_int8.tflite").write_bytes(whole[:1000])
+    (folder / "model_int4.tflite").unlink()
+    (finished / "tflite_out" / "smoke" / "model_int8.tflite").unlink()
+    assert main(arguments(finished, "baseline=true")) == 0
+    assert (folder / "model_int8.tflite").read_bytes() == whole
+    assert (finished / "tflite_out" / "smoke" / "model_int8.tflite").read_bytes() == whole
+    assert "model_int4.tflite" in check_shipped(finished / "tflite_out" / "smoke")["files"]
+
+
+def test_a_missing_report_is_written_again(finished):
+    report = run_folder(finished, "baseline=true") / "report.html"
+    report.unlink()
+    assert main(arguments(finished, "baseline=true")) == 0
+    assert report.exists()
+
+
+def test_a_sidecar_without_files_is_no_sidecar(tmp_path):
+    (tmp_path / "model.json").write_text('{"format": 1}')
+    with pytest.raises(UserError, match=r"model\.json"):
+        check_shipped(tmp_path)
+
+
+def test_a_file_in_the_place_of_the_output_folder_exits_2_before_training(tmp_path, capsys):
+    (tmp_path / "tflite_out").write_text("")
+    assert main(arguments(tmp_path)) == 2
+    assert "tflite_out" in capsys.readouterr().err
+    assert not (tmp_path / "runs").exists()
 
 
 def test_all_methods_together_train_convert_and_verify(tmp_path):
@@ -238,6 +272,7 @@ def test_a_missed_limit_fails_the_run_loudly(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(experiment, "verify", lambda *parts: real(*parts) | broken)
     assert main(arguments(tmp_path)) == 1
     assert "VERIFICATION FAILED" in capsys.readouterr().err
+    assert not (tmp_path / "tflite_out" / "smoke").exists()
     assert "code_mismatch 0.5" in (run_folder(tmp_path) / "report.md").read_text()
     monkeypatch.undo()
     assert main(arguments(tmp_path)) == 0  # trained already: verified again
@@ -255,6 +290,7 @@ def test_wrong_input_exits_2_with_every_error_and_no_traceback(tmp_path, capsys)
 def test_missing_data_exits_2_and_says_where_it_looked(tmp_path, capsys):
     assert main(arguments(tmp_path, f"data.root={tmp_path}")) == 2
     assert str(tmp_path) in capsys.readouterr().err
+    assert read_status(run_folder(tmp_path, f"data.root={tmp_path}"))["state"] == "failed"
 
 
 def test_a_network_deeper_than_the_images_allow_exits_2(tmp_path, capsys):

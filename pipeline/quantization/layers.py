@@ -114,6 +114,10 @@ class FoldedBatchNorm(tf_keras.layers.Layer):
     def compute_output_shape(self, input_shape):
         return self.linear.compute_output_shape(input_shape)
 
+    def get_build_config(self):
+        """None: a loaded layer is built by the wrapper around it, which must not find weights yet."""
+        return None
+
     def get_config(self):
         parts = {name: tf_keras.layers.serialize(getattr(self, name)) for name in ("linear", "batch_norm")}
         quantizer = {"bits": self.quantizer.bits, "per_channel": self.quantizer.per_channel}

@@ -8,6 +8,7 @@ from tensorflow_model_optimization.python.core.quantization.keras.quantize impor
     quantize_apply,
 )
 from tensorflow_model_optimization.python.core.quantization.keras.quantize_scheme import QuantizeScheme
+from tensorflow_model_optimization.python.core.quantization.keras.quantize_wrapper import QuantizeWrapper
 
 from pipeline.errors import UserError
 from pipeline.methods.quantization import Quantization
@@ -46,7 +47,16 @@ def quantize(model: tf_keras.Model, settings: Quantization) -> tf_keras.Model:
     plan(model, settings)
     functional = tf_keras.Model(model.inputs, model.outputs, name=model.name)
     with quantize_scope():
-        return quantize_apply(quantize_annotate_model(functional), LowBitQuantizeScheme(settings), PREFIX)
+        quantized = quantize_apply(quantize_annotate_model(functional), LowBitQuantizeScheme(settings), PREFIX)
+    for layer in quantized.layers:
+        if isinstance(layer, QuantizeWrapper):
+            _own_kernel_only(layer)
+    return quantized
+
+
+def _own_kernel_only(wrapper: QuantizeWrapper) -> None:
+    """TF-MOT gives the wrapper of a built layer its weights twice over; a .keras file then fits no loaded model."""
+    wrapper._trainable_weights[:] = [kernel for kernel, _, _ in wrapper._weight_vars]
 
 
 def load_quantized(path: str | Path) -> tf_keras.Model:

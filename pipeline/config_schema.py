@@ -28,7 +28,9 @@ class ImageData(Section):
 
     name: str
     root: str | None = Field(None, min_length=1, description="Folder with the original files; null looks elsewhere.")
-    train_examples: Count | None = Field(None, description="Training images used, a fixed random choice whatever the seed; null uses all.")
+    train_examples: Count | None = Field(
+        None, description="Training images used, chosen at random once for all seeds; null uses all."
+    )
     test_examples: Count | None = Field(None, description="Test images used, from the first; null uses all.")
     val_fraction: FiniteFloat = Field(0.1, ge=0, le=0.5, description="Share of the training images held out.")
 

@@ -32,6 +32,6 @@ setup(
         "tf_keras==2.21.*",
     ],
     extras_require={
-        "test": ["hypothesis>=6.170,<7", "pytest>=9.2,<10", "pytest-xdist>=3.8,<4", "ruff==0.17.*"],
+        "test": ["hypothesis>=6.170,<7", "h5py", "pytest>=9.2,<10", "pytest-xdist>=3.8,<4", "ruff==0.17.*"],
     },
 )

@@ -43,6 +43,7 @@ def test_defaults_are_those_of_the_specification(tmp_path):
         "examples": None,
         "code_mismatch": 0.0,
         "decision_agreement": 0.999,
+        "fake_quant_agreement": 0.99,
         "metric_delta": 0.1,
         "latency_runs": 200,
     }

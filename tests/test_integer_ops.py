@@ -3,48 +3,12 @@
 import numpy as np
 import pytest
 
-from pipeline.litert import KERNELS, Interpreter
-from pipeline.quantization.integer_model import IntegerModel, Operation, Tensor, Weights
-from pipeline.quantization.integer_ops import EXACT_IN_FLOAT32, quantize_factor
+from pipeline.quantization.integer_model import Operation, Weights
+from pipeline.quantization.integer_ops import quantize_factor
 from pipeline.quantization.windows import padding_of
-from pipeline.tflite_writer import write_tflite
+from tests.integer_samples import check, litert, single, tensor
 
 SEEDS = range(6)
-
-
-def tensor(name: str, shape: tuple, scale: float, zero_point: int, bits: int = 8) -> Tensor:
-    return Tensor(name, shape, np.float32(scale), zero_point, bits)
-
-
-def single(operation: Operation, inputs: list[Tensor], output: Tensor) -> IntegerModel:
-    """A network of one operation; its second input is made from the first by QUANTIZE."""
-    tensors = {item.name: item for item in (*inputs, output)}
-    copies = [Operation("QUANTIZE", item.name, (inputs[0].name,), item.name) for item in inputs[1:]]
-    return IntegerModel(tensors, [*copies, operation], inputs[0].name, output.name)
-
-
-def litert(model: IntegerModel, codes: np.ndarray, kernels: str = "xnnpack") -> np.ndarray:
-    """The output codes (B, ...) of the network's file, one image at a time."""
-    content = write_tflite(model, False, False, "test")
-    interpreter = Interpreter(model_content=content, experimental_op_resolver_type=KERNELS[kernels])
-    interpreter.allocate_tensors()
-    source, sink = interpreter.get_input_details()[0]["index"], interpreter.get_output_details()[0]["index"]
-    rows = []
-    for row in codes:
-        interpreter.set_tensor(source, row[None])
-        interpreter.invoke()
-        rows.append(interpreter.get_tensor(sink))
-    return np.concatenate(rows)
-
-
-def check(kind: str, inputs: list[Tensor], output: Tensor, options: dict, weights=None, seed: int = 0) -> np.ndarray:
-    """The output codes, after comparing them with LiteRT's."""
-    operation = Operation(kind, "op", tuple(item.name for item in inputs), output.name, options, weights)
-    model = single(operation, inputs, output)
-    codes = np.random.default_rng(seed).integers(-128, 128, (6, *inputs[0].shape)).astype(np.int8)
-    expected = model.run(codes)
-    np.testing.assert_array_equal(expected, litert(model, codes))
-    return expected
 
 
 def weights_of(rng, shape: tuple, outputs: int, bits: int, step: float) -> Weights:
@@ -112,28 +76,6 @@ def test_fully_connected(seed: int, bits: int, per_tensor: bool):
         weights = Weights(weights.codes, weights.scales[:1], weights.bias, bits)
     check("FULLY_CONNECTED", [tensor("x", (inputs,), *a_grid(rng))], tensor("y", (outputs,), *a_grid(rng)), {}, weights,
           seed)  # fmt: skip
-
-
-@pytest.mark.parametrize("kind", ["CONV_2D", "FULLY_CONNECTED"])
-def test_accumulators_beyond_the_integers_of_float32_are_exact(kind: str):
-    """4,096 products of 8-bit codes near their ends reach 1.3e8; neighbouring float32 are 8 apart there."""
-    rng = np.random.default_rng(0)
-    codes = rng.integers(120, 128, (5, 4096)).astype(np.int8)
-    shape = (4096,) if kind == "FULLY_CONNECTED" else (2, 2, 1024)
-    if kind == "CONV_2D":
-        codes = codes.reshape(5, 2, 2, 1024)
-    weights = Weights(codes, np.full(5, 0.01, np.float32), rng.integers(-9, 9, 5).astype(np.int32), 8)
-    source = tensor("x", shape, 0.01, -128)
-    sink = tensor("y", (5,) if kind == "FULLY_CONNECTED" else (1, 1, 5), 100.0, -128)
-    operation = Operation(kind, "op", ("x",), "y", {"strides": (1, 1), "padding": "valid"}, weights)
-    model = single(operation, [source], sink)
-    x = rng.integers(100, 128, (4, *shape)).astype(np.int8)
-    expected = model.run(x)
-    np.testing.assert_array_equal(expected, litert(model, x))
-    sums = (x.reshape(4, -1).astype(np.int64) + 128) @ codes.reshape(5, -1).astype(np.int64).T + weights.bias
-    assert sums.min() > 4 * EXACT_IN_FLOAT32 and np.any(sums % 8)
-    rounded = np.rint(sums.astype(np.float32) * np.float32(np.float32(0.01) * np.float32(0.01) / np.float32(100)))
-    np.testing.assert_array_equal(expected.reshape(4, 5), np.clip(rounded - 128, -128, 127))
 
 
 @pytest.mark.parametrize("seed", SEEDS)

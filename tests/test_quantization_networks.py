@@ -133,7 +133,7 @@ def test_a_sequential_model():
 
 
 def dead_branch(x):
-    """One branch is zero everywhere, one is nearly so, and both meet the living one in additions and concatenations."""
+    """One branch is always zero, one is nearly so, and both meet the living one in additions and concatenations."""
     x = conv(x, 6)
     dead, faint = conv(x, 6, norm=False, name="dead"), conv(x, 6, norm=False, relu=False, name="faint")
     x = kl.Add()([kl.Add()([x, dead]), faint])
@@ -141,15 +141,51 @@ def dead_branch(x):
     return head(conv(kl.Add()([conv(x, 6), conv(x, 6)]), 6))
 
 
-@pytest.mark.parametrize("scale", [0.0, 1e-12, 1e-5])
-def test_dead_and_faint_branches(scale: float):
+@pytest.mark.parametrize("bias", [0.0, -100.0])
+@pytest.mark.parametrize("scale", [1e-12, 1e-5])
+def test_dead_and_faint_branches(bias: float, scale: float):
+    """An output that is zero whatever comes in has no range, but the kernels limit how fine its step may be."""
     tf_keras.utils.set_random_seed(0)
     model = network(dead_branch)
-    for name, factor in (("dead", 0.0), ("faint", scale)):
+    for name, factor, shift in (("dead", float(bias < 0), bias), ("faint", scale, 0.0)):
         layer = model.get_layer(name)
         layer.kernel.assign(layer.kernel * factor)
-        layer.bias.assign(layer.bias * 0)
+        layer.bias.assign(layer.bias * 0 + shift)
     check_exact(settle(quantize(model, options())))
+
+
+def dead_sum(x):
+    """A ReLU behind an addition of which nothing is left, beside the living."""
+    x = conv(x, 6)
+    below = [conv(x, 6, norm=False, relu=False, name=name) for name in ("low", "lower")]
+    return head(conv(kl.Add()([conv(x, 6), kl.ReLU(name="gone")(kl.Add()(below))]), 6))
+
+
+def test_a_dead_sum():
+    tf_keras.utils.set_random_seed(0)
+    model = network(dead_sum)
+    for name in ("low", "lower"):
+        model.get_layer(name).bias.assign([-50.0] * 6)
+    check_exact(settle(quantize(model, options())))
+
+
+def unlike_branches(x):
+    """A concatenation of branches with ranges of their own: one feeds others too, one is a ReLU6 beside larger values."""
+    x = conv(x, 6)
+    large, capped = conv(x, 6, name="large"), conv(x, 6, cap=6.0, name="capped")
+    return head(conv(kl.Concatenate()([kl.MaxPooling2D(2, 1, "same")(x), large, capped, conv(x, 3)]), 8))
+
+
+@pytest.mark.parametrize("fields", [{}, UNSIGNED | SAME, {"batch_norm": "fold", "activation_bits": 8}], ids=name_of)
+@pytest.mark.parametrize("factor", [1.7, 3.1, 11.0])
+def test_branches_of_very_different_ranges(fields: dict, factor: float):
+    tf_keras.utils.set_random_seed(0)
+    model = network(unlike_branches)
+    norms = [layer for layer in model.layers if isinstance(layer, kl.BatchNormalization)]
+    for layer in norms[1:3]:
+        layer.gamma.assign([factor] * 6)
+        layer.beta.assign(np.linspace(0, 2 * factor, 6))
+    check_exact(settle(quantize(model, options(**fields))))
 
 
 def test_biases_far_larger_than_the_weights():

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from pipeline.quantization.integer_model import IntegerModel, Operation, Tensor
-from pipeline.quantization.integer_ops import EXACT_IN_FLOAT32, add_factors, code_limits, quantize_factor
+from pipeline.quantization.integer_ops import EXACT_IN_FLOAT32, add_factors, code_limits, mean_factors, quantize_factor
 
 WITH_WEIGHTS = {"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"}
 
@@ -79,8 +79,8 @@ def _own_numbers(operation: Operation, model: IntegerModel) -> dict[str, np.ndar
     if operation.kind == "QUANTIZE":
         return {"factor": np.int32(quantize_factor(inputs[0].scale, output.scale))}
     if operation.kind == "MEAN":
-        count = np.float32(np.prod(inputs[0].shape[:2]))
-        return {"multiplier": np.float32(inputs[0].scale) / (np.float32(output.scale) * count)}
+        scale, offset = mean_factors(inputs[0], output)
+        return {"scale": scale, "offset": offset, "zero_point": np.float32(output.zero_point)}
     return {}
 
 
@@ -134,7 +134,8 @@ def _quantize(operation, inputs, numbers, source) -> tf.Tensor:
 
 
 def _mean(operation, inputs, numbers, source) -> tf.Tensor:
-    return tf.round(tf.reduce_sum(inputs[0], axis=[1, 2]) * numbers["multiplier"])
+    sums = tf.reduce_sum(inputs[0] + source.zero_point, axis=[1, 2])
+    return tf.round(sums * numbers["scale"] + numbers["offset"]) - numbers["zero_point"]
 
 
 def _average_pool(operation, inputs, numbers, source) -> tf.Tensor:

@@ -54,19 +54,28 @@ def add(operation, inputs, tensors, output) -> np.ndarray:
 
 
 def add_factors(tensors, output) -> tuple[list[int], int]:
-    """The ratios input scale / output scale of an ADD as integers at 2^shift, and the shift; the larger has 20 bits."""
+    """The ratios input scale / output scale of an ADD as integers at 2^shift, and the shift; the larger has 21 bits."""
     ratios = [np.float32(tensor.scale) / np.float32(output.scale) for tensor in tensors]
     shift = 21 - math.frexp(max(ratios))[1]
     return [int(np.rint(math.ldexp(float(ratio), shift))) for ratio in ratios], shift
 
 
 def mean(operation, inputs, tensors, output) -> np.ndarray:
-    """MEAN over height and width: (B, H, W, C) -> (B, C), or (B, 1, 1, C) if that is the output's shape."""
-    count = inputs[0].shape[1] * inputs[0].shape[2]
-    sums = (inputs[0].astype(np.int32) - tensors[0].zero_point).sum(axis=(1, 2))
-    scale = np.float32(tensors[0].scale) / (np.float32(output.scale) * np.float32(count))
-    codes = np.rint(sums.astype(np.float32) * scale).astype(np.int64)
+    """MEAN over height and width: (B, H, W, C) -> (B, C), or (B, 1, 1, C) if that is the output's shape.
+
+    Raw codes are summed; both zero points come in afterwards, in float32.
+    """
+    scale, offset = mean_factors(tensors[0], output)
+    sums = inputs[0].astype(np.int32).sum(axis=(1, 2)).astype(np.float32)
+    codes = np.rint(sums * scale + offset).astype(np.int64) - output.zero_point
     return _store(codes, output, operation).reshape(-1, *output.shape)
+
+
+def mean_factors(tensor, output) -> tuple[np.float32, np.float32]:
+    """(scale, offset) of a MEAN: output code = rint(sum of raw codes * scale + offset), every step in float32."""
+    count = np.float32(np.prod(tensor.shape[:2]))
+    scale = np.float32(tensor.scale) / np.float32(output.scale) * (np.float32(1) / count)
+    return scale, np.float32(output.zero_point) - np.float32(tensor.zero_point) * count * scale
 
 
 def quantize(operation, inputs, tensors, output) -> np.ndarray:

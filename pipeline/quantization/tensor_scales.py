@@ -6,11 +6,10 @@ from pipeline.quantization.folded_weights import LARGEST_BIAS, FoldedWeights
 from pipeline.quantization.integer_ops import quantize_factor
 from pipeline.quantization.plan import Plan
 
-LARGEST_RATIO = 128.0  # of scales, input to output; XNNPACK refuses 256, and QUANTIZE more than 128
-SMALLEST_ADD_RATIO = 2.0**-9  # XNNPACK refuses less than 2^-10
+LARGEST_RATIO = 128.0  # input step x weight step / output step; from 256 on XNNPACK refuses the file
+SMALLEST_ADD_RATIO = 2.0**-9  # input step / output step; below 2^-10 an ADD falls back to kernels that round otherwise
+LARGEST_FACTOR = 2**15 - 1  # of a QUANTIZE, in 256ths
 SMALLEST_RANGE = np.float32(1e-6)  # also where no data has been seen
-PASSES = 8
-
 
 Scales = dict[str, np.float32]
 
@@ -21,11 +20,10 @@ def tensor_scales(plan: Plan, ranges: dict[str, np.float32], weights: dict[str, 
     for node in reversed(list(plan.nodes.values())):
         if node.kind == "Concatenate":
             _tie_branches(plan, node, scales)
-    _complete(plan, ranges, scales)
-    for _ in range(PASSES):
-        _raise_to_limits(plan, weights, scales)
-        _complete(plan, ranges, scales)
-    return scales
+    for _ in range(2):  # an addition's output may raise an input, which may raise what follows from it
+        _raise_addends(plan, scales)
+        _raise_outputs(plan, ranges, weights, scales)
+    return scales | {end: scales[plan.owner(end)] for end in plan.groups}
 
 
 def range_name(plan: Plan, end: str, ranges: dict) -> str:
@@ -43,7 +41,7 @@ def _step(ranges, name: str, top: int) -> np.float32:
     return np.float32(max(ranges[name], SMALLEST_RANGE) / np.float32(top))
 
 
-def _tie_branches(plan: Plan, node, scales) -> None:
+def _tie_branches(plan: Plan, node, scales: Scales) -> None:
     """QUANTIZE keeps the ratio of two scales in 256ths: a branch that needs one is moved to such a ratio.
 
     Where the image itself is a branch, the concatenation is moved.
@@ -64,34 +62,40 @@ def _tied_ratio(ratio: np.float32) -> np.float32:
     return np.float32(1 if abs(factor - 256) < 2 else factor / 256)
 
 
-def _complete(plan: Plan, ranges, scales) -> None:
-    """The scales that follow from others: shared and tied grids, and the coarser copies in front of linear layers."""
-    for end in plan.groups:
-        scales[end] = scales[plan.owner(end)]
-    for name, tensor in plan.requantized.items():
-        source, copy = scales[plan.source(plan.nodes[name].inputs[0])], plan.copy_name(name)
-        factor = quantize_factor(source, _step(ranges, copy, tensor.grid.top))
-        scales[copy] = np.float32(source * np.float32(256 / min(max(factor, 1), 256 * LARGEST_RATIO - 1)))
+def _copy_scale(plan: Plan, head: str, ranges, scales: Scales) -> np.float32:
+    """The step of the coarser copy that layer `head` reads: the nearest to the trained one that QUANTIZE can hold."""
+    source = scales[plan.owner(plan.source(plan.nodes[head].inputs[0]))]
+    wanted = _step(ranges, plan.copy_name(head), plan.requantized[head].grid.top)
+    return np.float32(source * np.float32(256 / min(max(quantize_factor(source, wanted), 1), LARGEST_FACTOR)))
 
 
-def _raise_to_limits(plan: Plan, weights, scales) -> None:
+def _raise_addends(plan: Plan, scales: Scales) -> None:
+    """No input of an addition may be much finer than its output."""
     for end, group in plan.groups.items():
-        inputs = [_input_name(plan, group.head, source) for source in plan.nodes[group.head].inputs]
-        own = plan.owner(end)
-        scales[own] = max([scales[own], *(_smallest(scales[name], weights.get(group.head)) for name in inputs)])
         if plan.nodes[group.head].kind == "Add":
-            for source in (plan.owner(name) for name in inputs):
-                scales[source] = max(scales[source], np.float32(scales[own] * SMALLEST_ADD_RATIO))
+            for name in plan.nodes[group.head].inputs:
+                source = plan.owner(plan.source(name))
+                scales[source] = max(scales[source], np.float32(scales[plan.owner(end)] * SMALLEST_ADD_RATIO))
 
 
-def _input_name(plan: Plan, head: str, source: str) -> str:
-    """The tensor that layer `head` reads where the network reads layer `source`."""
-    return plan.copy_name(head) if head in plan.requantized else plan.source(source)
+def _raise_outputs(plan: Plan, ranges, weights: dict[str, FoldedWeights], scales: Scales) -> None:
+    """No output may be much finer than its inputs; the coarser copies follow from their sources."""
+    for end, group in plan.groups.items():
+        if group.head in plan.requantized:
+            scales[plan.copy_name(group.head)] = _copy_scale(plan, group.head, ranges, scales)
+        own = plan.owner(end)
+        scales[own] = max(scales[own], _smallest(plan, group.head, weights.get(group.head), scales))
 
 
-def _smallest(input_scale: np.float32, weights: FoldedWeights | None) -> np.float32:
-    """The smallest output step that an operation on an input of this step can have."""
-    if weights is None:
-        return np.float32(input_scale / LARGEST_RATIO)
-    largest = max(input_scale * weights.scales.max(), np.abs(weights.bias).max() / LARGEST_BIAS)
+def _smallest(plan: Plan, head: str, weights: FoldedWeights | None, scales: Scales) -> np.float32:
+    """The smallest output step that the operation of layer `head` can have; only outputs that are always 0 need it."""
+    inputs = [_input_step(plan, head, source, scales) for source in plan.nodes[head].inputs]
+    if weights is not None:
+        largest = max(inputs[0] * weights.scales.max(), np.abs(weights.bias).max() / LARGEST_BIAS)
+    else:
+        largest = max(inputs, default=0) if plan.nodes[head].kind == "Add" else 0
     return np.float32(largest / LARGEST_RATIO)
+
+
+def _input_step(plan: Plan, head: str, source: str, scales: Scales) -> np.float32:
+    return scales[plan.copy_name(head) if head in plan.requantized else plan.owner(plan.source(source))]

@@ -10,7 +10,6 @@ from tf_keras import layers as kl
 from pipeline.methods.quantization import Quantization
 from pipeline.models.layers import PadChannels, SeededDropout
 from pipeline.models.resnet import resnet
-from pipeline.quantization.layers import FoldedBatchNorm
 from pipeline.quantization.scheme import quantize
 
 SHAPE = (12, 12, 3)
@@ -192,7 +191,3 @@ def small_resnet(**fields) -> tf_keras.Model:
     model = resnet(SHAPE, CLASSES, depth=8, width=4, batch_norm_momentum=0.5)
     shake(model)
     return settle(quantize(model, options(**fields)))
-
-
-def folded_layers(model: tf_keras.Model) -> list[FoldedBatchNorm]:
-    return [layer for layer in model.layers if isinstance(layer, FoldedBatchNorm)]

@@ -9,6 +9,7 @@ from pipeline.exactness import layer_mismatches
 from pipeline.file_facts import float_tensors
 from pipeline.quantization.device import device_arithmetic
 from pipeline.quantization.device_network import DeviceNetwork
+from pipeline.quantization.integer_model import IntegerModel
 from pipeline.quantization.lowering import lower
 from pipeline.quantization.scheme import quantize, use_per_tensor_dense
 from pipeline.tflite_writer import write_tflite
@@ -60,9 +61,21 @@ def check_exact(model: tf_keras.Model, weight_storage: str = "narrow", count: in
     mismatches = layer_mismatches(integer_model, content, batch)
     assert mismatches and not {name: share for name, share in mismatches.items() if share}
     assert not float_tensors(content)
+    check_limits(integer_model)
     logits = integer_model.predict(batch)
     np.testing.assert_array_equal(DeviceNetwork(integer_model).forward(batch).numpy(), logits)
     check_keras(model, batch, logits, integer_model.tensors[integer_model.output].scale, weight_storage)
+
+
+def check_limits(model: IntegerModel) -> None:
+    """What XNNPACK takes: rescaling by less than 256, additions of inputs that are not much finer than the output."""
+    for operation in model.operations:
+        output = model.tensors[operation.output].scale
+        ratios = [model.tensors[name].scale / output for name in operation.inputs]
+        if operation.weights is not None:
+            assert ratios[0] * operation.weights.scales.max() < 256 and operation.weights.scales.min() > 0
+        if operation.kind == "ADD":
+            assert min(ratios) >= 2**-10 and max(ratios) < 256
 
 
 def check_keras(model, batch, logits: np.ndarray, step: np.float32, weight_storage: str) -> None:
@@ -158,7 +171,8 @@ def dead_sum(x):
     """A ReLU behind an addition of which nothing is left, beside the living."""
     x = conv(x, 6)
     below = [conv(x, 6, norm=False, relu=False, name=name) for name in ("low", "lower")]
-    return head(conv(kl.Add()([conv(x, 6), kl.ReLU(name="gone")(kl.Add()(below))]), 6))
+    gone = kl.ReLU()(kl.Add()(below))
+    return head(conv(kl.Concatenate()([conv(x, 6), conv(gone, 3)]), 6))
 
 
 def test_a_dead_sum():

@@ -1,7 +1,7 @@
 # `make` lists the targets. The environment lives in .venv/ and is made again when setup.py or pyproject.toml changes.
 PYTHON ?= python3
 WORKERS ?= 2
-CONFIG ?= qat_configs/fashion_mnist.yaml
+CONFIG ?= qat_configs/synthetic_faces.yaml
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -13,7 +13,7 @@ READY := $(VENV)/.ready
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-6s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-run: $(READY) data  ## train on real images with 40 % wrong labels, convert, verify, report
+run: $(READY)  ## render faces, train on wrong labels, convert, verify, report
 	$(BIN)/python -m pipeline.run --config $(CONFIG)
 
 test: $(READY) data  ## the whole test suite

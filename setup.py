@@ -12,14 +12,20 @@ setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     packages=find_packages(include=["pipeline", "pipeline.*"]),
-    package_data={"pipeline.reporting": ["*.css"]},
+    package_data={
+        "pipeline.reporting": ["*.css"],
+        "pipeline.faces": ["*.tflite", "NOTICE*"],
+        "pipeline.data.synthetic_faces": ["*.npz", "NOTICE*"],
+    },
     python_requires=">=3.11,<3.13",
     install_requires=[
         "ai-edge-litert>=2.3,<2.4",
         "flatbuffers>=25.9.23,<26",
         "importlib_resources>=7.1,<8",  # tensorflow-datasets imports it, but asks for it on older Pythons only
         "keras-tuner==1.4.8",
+        "numba>=0.68,<0.70",
         "numpy>=2.4,<3",
+        "opencv-python-headless>=5,<6",
         "protobuf>=6.31.1,<8",
         "pydantic>=2.14,<3",
         "pydantic-core",  # pydantic itself pins the version that fits

@@ -12,25 +12,13 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.config import load_config
-from pipeline.data.images import load_images
-from pipeline.experiment import Images, build_model, training_data
 from pipeline.latency import measure_latency
 from pipeline.litert import LiteRtModel
 from pipeline.quantization.lowering import lower
 from pipeline.tflite_writer import write_tflite
+from pipeline.trained import load_trained
 
 RESULTS = Path(__file__).resolve().parents[1] / "docs" / "results" / "weight_storage.json"
-
-
-def trained_model(seed_folder: Path):
-    """The quantized model of a run's seed folder with its selected weights, and the test ImageSet."""
-    experiment = load_config(seed_folder.parent / "resolved.yaml")
-    images = Images(*load_images(experiment.data))
-    seed = int(seed_folder.name.removeprefix("seed").split("-")[0])
-    model = build_model(experiment, training_data(experiment, images, seed, seed_folder), seed)
-    model.load_weights(seed_folder / "best.weights.h5")
-    return model, images.test
 
 
 def compare(integer, content: bytes, images: np.ndarray, labels: np.ndarray) -> dict:
@@ -55,8 +43,9 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--examples", type=int, default=2000)
     parser.add_argument("--output", type=Path, default=RESULTS)
     arguments = parser.parse_args(argv)
-    model, test = trained_model(arguments.run)
-    images, labels = test.images[: arguments.examples], test.labels[: arguments.examples]
+    trained = load_trained(arguments.run)
+    model, data = trained.model, trained.data
+    images, labels = data.test_images[: arguments.examples], data.test_labels[: arguments.examples]
     files, result = {}, {"examples": len(images)}
     for storage in ("narrow", "scaled"):
         integer = lower(model, storage).integer_model

@@ -8,10 +8,21 @@ from pydantic import ValidationError
 
 from pipeline.config_messages import Finding, findings
 from pipeline.config_problems import KeyPath
-from pipeline.config_schema import OPTIMIZER_ONLY, Experiment, MatrixNoise
+from pipeline.config_schema import (
+    AU_NOISE,
+    IMAGE_NOISE,
+    OPTIMIZER_ONLY,
+    AuNetwork,
+    Experiment,
+    FaceData,
+    Loss,
+    MatrixNoise,
+    PerLabelNoise,
+)
 from pipeline.config_shape import inside
 from pipeline.methods import EarlyStopping, Pruning, Quantization
 
+BP4D_PARTS = 3
 # What stands in for a broken part that has no default; no check that looks at it is reported.
 STAND_INS = {("name",): "stand-in", ("data",): {"name": "fashion_mnist"}}
 ENTRY_STAND_INS = {"methods": {"name": "dropout"}, "seeds": 2**31 - 1}
@@ -85,7 +96,7 @@ def _repeats(section: str, items: list, noun: str) -> Iterator[Finding]:
 
 
 def _noise_matrix(experiment: Experiment) -> Iterator[Finding]:
-    if not isinstance(experiment.noise, MatrixNoise):
+    if not isinstance(experiment.noise, MatrixNoise) or isinstance(experiment.data, FaceData):
         return
     matrix, classes, path = experiment.noise.matrix, experiment.data.classes, ("noise", "matrix")
     widths = {len(row) for row in matrix}
@@ -101,13 +112,69 @@ def _noise_matrix(experiment: Experiment) -> Iterator[Finding]:
             yield Finding((path,), message)
 
 
+def _kind_of_data(experiment: Experiment) -> Iterator[Finding]:
+    """Network, noise and loss that belong to the other kind of labels."""
+    data, faces = experiment.data, isinstance(experiment.data, FaceData)
+    if faces != isinstance(experiment.model, AuNetwork):
+        fitting = "au_network" if faces else "resnet20"
+        message = f"is not for {data.name}. Write model: {{name: {fitting}}}"
+        yield Finding((("model", "name"), ("data", "name")), message)
+    if isinstance(experiment.noise, IMAGE_NOISE if faces else AU_NOISE):
+        fitting = "none, per_label or annotators" if faces else "none, uniform, pair_flip or matrix"
+        message = f"is not for {data.name}. Use {fitting}"
+        yield Finding((("noise", "kind"), ("data", "name")), message)
+    if experiment.loss != Loss() and not faces:
+        yield Finding((("loss",), ("data", "name")), f"is for action units, not for {data.name}. Remove it")
+
+
+def _label_names(experiment: Experiment) -> Iterator[Finding]:
+    """Action units named in noise and bits that the data do not have."""
+    data = experiment.data
+    if not isinstance(data, FaceData):
+        return
+    allowed = {*data.au_names, "default"}
+    if isinstance(experiment.noise, PerLabelNoise):
+        for name in experiment.noise.rates:
+            if name not in allowed:
+                message = f"is none of the data's action units (data.aus): {', '.join(data.au_names)}"
+                yield Finding((("noise", "rates", name), ("data", "aus")), message)
+
+
+def _parts(experiment: Experiment) -> Iterator[Finding]:
+    data = experiment.data
+    if not isinstance(data, FaceData):
+        return
+    count, first = len(data.parts) if data.parts else BP4D_PARTS, {}
+    for index, fold in enumerate(data.folds):
+        if fold > count:
+            message = f"there are {count} parts to test on, so a fold is 1 to {count}"
+            yield Finding((("data", "folds", index), ("data", "parts")), message)
+        elif fold in data.folds[:index]:
+            yield Finding((("data", "folds", index),), f"the fold {fold} is given twice. Remove one")
+    for index, part in enumerate(data.parts or ()):
+        for subject in part:
+            if subject in first:
+                message = f"the subject {subject!r} is in part {first[subject] + 1} already: a subject is in one part only"
+                yield Finding((("data", "parts", index), ("data", "parts", first[subject])), message)
+            first.setdefault(subject, index)
+
+
+def _monitor(experiment: Experiment) -> Iterator[Finding]:
+    wrong = "val_accuracy" if isinstance(experiment.data, FaceData) else "val_f1"
+    for path, method in _methods(experiment, EarlyStopping):
+        if method.monitor == wrong:
+            right = {"val_accuracy": "val_f1", "val_f1": "val_accuracy"}[wrong]
+            message = f"is not measured for {experiment.data.name}. Use val_loss or {right}"
+            yield Finding(((*path, "monitor"), ("data", "name")), message)
+
+
 def _early_stopping(experiment: Experiment) -> Iterator[Finding]:
     data = experiment.data
     for path, _ in _methods(experiment, EarlyStopping):
         if data.val_fraction == 0:
             message = "early_stopping needs a validation split. Set data.val_fraction to more than 0, such as 0.1"
             yield Finding((path, ("data", "val_fraction")), message)
-        elif data.train_examples and data.train_examples * data.val_fraction < 1:
+        elif not isinstance(data, FaceData) and data.train_examples and data.train_examples * data.val_fraction < 1:
             message = (
                 f"early_stopping needs a validation split, but a share of {data.val_fraction:g} of "
                 f"{data.train_examples} training images leaves none. Raise data.val_fraction or data.train_examples"
@@ -153,6 +220,10 @@ CHECKS: tuple[Callable[[Experiment], Iterator[Finding]], ...] = (
     _unique_seeds,
     _unique_methods,
     _noise_matrix,
+    _kind_of_data,
+    _label_names,
+    _parts,
+    _monitor,
     _early_stopping,
     _pruning,
     _quantization,

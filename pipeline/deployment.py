@@ -18,6 +18,30 @@ SIDECAR_FORMAT = 1
 DATA_LICENSES = {
     "fashion_mnist": "Fashion-MNIST, MIT License (Zalando SE)",
     "cifar10": "CIFAR-10 (Krizhevsky 2009), no license stated by its authors",
+    "bp4d": (
+        "BP4D-Spontaneous (Zhang et al. 2014), licensed by Binghamton University for research only; what is trained on it "
+        "inherits this"
+    ),
+    "synthetic_faces": "rendered by this project from MakeHuman and Face Units assets (CC0 1.0); no person is shown",
+}
+LIMITS = {
+    "bp4d": (
+        "trained on spontaneous expressions of 41 young adults, filmed in one laboratory; other ages, head poses, light and "
+        "cameras were not seen. Scores say what a muscle movement looks like, not what a person feels. Research only, as the data."
+    ),
+    "synthetic_faces": (
+        "trained and tested on RENDERED faces, not on people. How well it works on photographs has not been measured; it shows "
+        "how methods compare and how a network is shipped. The action units are combinations of face shapes, not certified "
+        "by FACS coders. Not for decisions about people."
+    ),
+}
+OTHER_LIMITS = (
+    "trained on small images of one data set with labels made wrong on purpose; for comparing methods, not for decisions "
+    "about people or things."
+)
+OUTPUTS = {
+    "multiclass": "logits; the largest one is the decision",
+    "multilabel": "logits in the order of labels; probability = 1 / (1 + exp(-logit)), present if it is at least the threshold",
 }
 
 
@@ -29,26 +53,34 @@ class Shipment:
     task: str
     labels: tuple[str, ...]
     image_shape: tuple[int, ...]
+    crop: dict | None
+    metric: str
+    validation_metric: str
     data: str
     noise: dict
     methods: list[dict]
     io: str
     seed: int
+    fold: int | None
     config_hash: str
 
     @classmethod
-    def of(cls, experiment, test, seed: int, config_hash: str) -> "Shipment":
-        """The shipment of one seed of an experiment; `test`: the test ImageSet."""
+    def of(cls, experiment, workload, unit, config_hash: str) -> "Shipment":
+        """The shipment of one unit (seed and fold) of an experiment on a `Workload`."""
         return cls(
             experiment.name,
-            "multiclass",
-            test.class_names,
-            test.images.shape[1:],
+            workload.task_name,
+            workload.labels(),
+            workload.image_shape(),
+            workload.crop(),
+            workload.metric_name,
+            workload.validation_metric,
             experiment.data.name,
             experiment.noise.model_dump(),
             [method.model_dump() for method in experiment.methods],
             experiment.convert.io,
-            seed,
+            unit.seed,
+            unit.fold,
             config_hash,
         )
 
@@ -83,7 +115,7 @@ def sidecar(shipment: Shipment, scores: dict, files: dict[str, dict]) -> dict:
         "name": shipment.name,
         "task": shipment.task,
         "labels": list(shipment.labels),
-        "thresholds": None,
+        "thresholds": scores.get("thresholds"),
         "input": {
             "height_width_channels": list(shipment.image_shape),
             "type": shipment.io,
@@ -91,11 +123,15 @@ def sidecar(shipment: Shipment, scores: dict, files: dict[str, dict]) -> dict:
             "scale": float(np.float32(1 / 255)),
             "zero_point": -128,
         },
-        "output": {"value": "logits; the largest one is the decision", "type": shipment.io},
-        "crop": None,
+        "output": {"value": OUTPUTS[shipment.task], "type": shipment.io},
+        "crop": shipment.crop,
         "config_hash": shipment.config_hash,
         "seed": shipment.seed,
-        "chosen_by": {"metric": "val_accuracy (noisy labels)", "value": scores.get("val_accuracy")},
+        "fold": shipment.fold,
+        "chosen_by": {
+            "metric": f"{shipment.validation_metric} (labels as given in training)",
+            "value": scores.get(shipment.validation_metric),
+        },
         "data": shipment.data,
         "data_license": DATA_LICENSES[shipment.data],
         "files": files,
@@ -144,44 +180,66 @@ def _mismatch(path: Path, facts: dict, record: str) -> str | None:
 
 def model_card(shipment: Shipment, scores: dict, verification: dict) -> str:
     """MODEL_CARD.md: what the model is, how good, how exact, and what it is not for."""
-    metrics, sizes = verification["metrics"], verification["size_bytes"]
-    rows = [
-        f"| {kind} | {sizes[kind]:,} | {100 * metrics[kind]:.2f} | {verification['latency_ms'][kind]['median']:.3f} |"
-        for kind in sizes
-    ]
-    exact = verification["code_mismatch"]
-    exactness = (
-        "not measured (float network)"
-        if exact is None
-        else (
-            f"{exact:g} of the output codes differ from the integer model on {verification['integer_model_examples']} images "
-            "(XNNPACK)"
-        )
-    )
+    fold = "" if shipment.fold is None else f", tested on part {shipment.fold}"
+    noun = {"multiclass": "classes", "multilabel": "action units"}[shipment.task]
     return "\n".join(
         [
             f"# {shipment.name}",
             "",
-            f"A {shipment.task} network over {len(shipment.labels)} classes ({', '.join(shipment.labels)}).",
+            f"A {shipment.task} network over {len(shipment.labels)} {noun} ({', '.join(shipment.labels)}).",
             "",
             f"- Data: {DATA_LICENSES[shipment.data]}",
             f"- Label noise in training: {_words(shipment.noise)}",
             f"- Methods: {'; '.join(_words(method) for method in shipment.methods) or 'none'}",
-            f"- Seed {shipment.seed}, configuration {shipment.config_hash}, weights of {scores['selection']}",
-            f"- Exactness: {exactness}; {100 * verification['decision_agreement']:.2f} % of decisions equal Keras evaluation",
+            f"- Seed {shipment.seed}{fold}, configuration {shipment.config_hash}, weights of {scores['selection']}",
+            f"- Exactness: {_exactness(verification)}",
             "",
-            f"Accuracy on {verification['examples']} clean test images; latency of one image, one thread, on the machine that "
-            "trained it:",
+            f"{shipment.metric[0].upper()}{shipment.metric[1:]} on {verification['examples']} test images, against clean labels "
+            "where they are known; latency of one image, one thread, on the machine that trained it:",
             "",
-            "| file | bytes | accuracy % | median ms |",
+            f"| file | bytes | {shipment.metric} % | median ms |",
             "|---|---|---|---|",
-            *rows,
+            *_file_rows(verification),
             "",
-            "Limits: trained on small images of one data set with labels made wrong on purpose; for comparing methods, not for "
-            "decisions about people or things.",
+            *_label_table(scores),
+            f"Limits: {LIMITS.get(shipment.data, OTHER_LIMITS)}",
             "",
         ]
     )
+
+
+def _exactness(verification: dict) -> str:
+    exact, agreement = verification["code_mismatch"], 100 * verification["decision_agreement"]
+    if exact is None:
+        return f"codes not compared (float network); {agreement:.2f} % of decisions equal Keras evaluation"
+    return (
+        f"{exact:g} of the output codes differ from the integer model on {verification['integer_model_examples']} images "
+        f"(XNNPACK); {agreement:.2f} % of decisions equal Keras evaluation"
+    )
+
+
+def _file_rows(verification: dict) -> list[str]:
+    sizes, latencies = verification["size_bytes"], verification["latency_ms"]
+    metrics = {kind: _percent(verification["metrics"][kind], 2) for kind in sizes}
+    return [f"| {kind} | {sizes[kind]:,} | {metrics[kind]} | {latencies[kind]['median']:.3f} |" for kind in sizes]
+
+
+def _label_table(scores: dict) -> list[str]:
+    """F1 of every action unit; empty for classes."""
+    metrics = scores["metrics"]
+    if "f1" not in metrics:
+        return []
+    rows = [
+        f"| {name} | {_percent(metrics['base_rate'][name])} | {_percent(f1)} | {_percent(metrics['f1_all_positive'][name])} "
+        f"| {scores['thresholds'][name]:.2f} | {_percent(metrics['f1_tuned'][name])} |"
+        for name, f1 in metrics["f1"].items()
+    ]
+    head = "| AU | present % | F1 % at 0.5 | F1 % all present | threshold | F1 % at threshold |"
+    return [head, "|---|---|---|---|---|---|", *rows, ""]
+
+
+def _percent(share: float | None, digits: int = 1) -> str:
+    return "undefined" if share is None else f"{100 * share:.{digits}f}"
 
 
 def _words(fields: dict) -> str:

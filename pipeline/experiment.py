@@ -1,142 +1,110 @@
 """One experiment, stage by stage: data -> label noise -> model -> method -> train -> convert -> verify -> ship."""
 
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
 import numpy as np
 
 from pipeline.conversion import convert
-from pipeline.data.images import ImageSet, load_images
-from pipeline.data.label_noise import corrupt
-from pipeline.data.splits import validation_split
 from pipeline.deployment import Shipment, facts_of, mismatches, publish
 from pipeline.errors import RunFailed, UserError
-from pipeline.models.resnet import resnet
 from pipeline.progress import make_progress
 from pipeline.quantization.device_network import DeviceNetwork
 from pipeline.quantization.lowering import lower
 from pipeline.quantization.model_access import is_enabled, recipe_of
 from pipeline.quantization.scheme import use_per_tensor_dense
-from pipeline.run_files import read_json, write_json, write_npz
+from pipeline.run_files import read_json, write_json
 from pipeline.run_folder import seed_path, write_status
 from pipeline.selection import scores
-from pipeline.statistics import auto_momentum
 from pipeline.stopping import StopFlag
-from pipeline.tasks import Multiclass
 from pipeline.training import own_forward, train
 from pipeline.training_data import TrainingData
 from pipeline.verification import Examples, verify
+from pipeline.workloads import load_workload
+from pipeline.workloads.base import Unit, Workload, batch_norm_momentum, method_options
 
-SCORES, VERIFICATION = "scores.json", "verification.json"
-
-
-@dataclass(frozen=True)
-class Images:
-    """The training and the test set of an experiment."""
-
-    train: ImageSet
-    test: ImageSet
+SCORES, VERIFICATION, DATA = "scores.json", "verification.json", "data.json"
+VERIFIED_BYTES = 400_000_000  # of test images that are compared at most, all held in memory
 
 
 def run_seeds(
     experiment, folder: Path, shipping: Path | None, stop: StopFlag, terminal: TextIO, config_hash: str
 ) -> None:
-    """Train, convert and verify every seed of `experiment` in its run `folder`; ship the best to `shipping`.
+    """Train, convert and verify every seed and fold of `experiment` in its run `folder`; ship the best to `shipping`.
 
     What is finished is not done again. Raises RunFailed if a file misses its verification limits, Stopped on a signal.
     """
-    images = Images(*load_images(experiment.data))
-    done = []
-    for seed in experiment.seeds:
-        write_status(folder, "running", f"seed {seed}", done)
-        seed_folder = seed_path(folder, seed)
-        if not is_finished(seed_folder):
-            run_seed(experiment, images, seed, seed_folder, stop, terminal)
-        done.append(seed)
-    _check_verified(folder, experiment.seeds)
+    workload = load_workload(experiment, terminal)
+    write_json(folder / DATA, workload.facts())
+    units, done = workload.units(), []
+    for unit in units:
+        write_status(folder, "running", unit.title, done)
+        unit_folder = seed_path(folder, unit.seed, unit.fold)
+        if not is_finished(unit_folder):
+            run_unit(experiment, workload, unit, unit_folder, stop, terminal)
+        done.append(unit.name)
+    _check_verified(folder, units)
     if shipping:
-        best = best_seed(folder, experiment.seeds)
-        publish(seed_path(folder, best), shipping, Shipment.of(experiment, images.test, best, config_hash))
+        best = best_unit(folder, units, workload.validation_metric)
+        shipment = Shipment.of(experiment, workload, best, config_hash)
+        publish(seed_path(folder, best.seed, best.fold), shipping, shipment)
     write_status(folder, "done", "", done)
 
 
-def run_seed(experiment, images: Images, seed: int, folder: Path, stop: StopFlag, terminal: TextIO) -> None:
+def run_unit(experiment, workload: Workload, unit: Unit, folder: Path, stop: StopFlag, terminal: TextIO) -> None:
     """One training with everything that follows from it, in `folder`."""
-    data = training_data(experiment, images, seed, folder)
-    model = build_model(experiment, data, seed)
-    title = f"{experiment.name} seed {seed}"
-    progress = make_progress(title, terminal)
+    data = workload.training_data(unit, folder)
+    task = workload.task(data)
+    model = build_model(experiment, workload, data, unit.seed)
+    title = f"{experiment.name} {unit.title}"
     result = train(
         model,
         data,
         experiment.train,
         experiment.methods,
-        seed,
+        unit.seed,
         folder,
-        experiment.data.augment,
+        workload.augmentation(),
         stop,
-        progress,
+        make_progress(title, terminal),
         device_evaluation(model, experiment.convert.weight_storage),
+        task,
     )
-    write_json(folder / SCORES, scores(result, Multiclass(data.classes), seed))
+    write_json(folder / SCORES, scores(result, task, unit.seed, unit.fold))
     stop.check()
     print(f"{title}: converting and verifying", file=terminal, flush=True)
     exported = export(model, experiment.methods)
-    converted = convert(exported, experiment.convert, folder, f"{experiment.name}, seed {seed}")
+    converted = convert(exported, experiment.convert, folder, f"{experiment.name}, {unit.title}")
     if not converted.files:
         raise UserError("convert: no file is left to write; set convert.int8 or convert.float32 to true")
     stop.check()
-    count = experiment.verify.examples or len(images.test.labels)
-    examples = Examples(images.test.images[:count], images.test.labels[:count])
-    report = verify(exported, converted, examples, experiment.verify, experiment.convert.weight_storage)
+    report = verify(
+        exported, converted, verified_examples(data, experiment.verify.examples), experiment.verify,
+        experiment.convert.weight_storage, task,
+    )  # fmt: skip
     write_json(
         folder / VERIFICATION, {**report, "files": {path.name: facts_of(path) for path in converted.files.values()}}
     )
 
 
-def training_data(experiment, images: Images, seed: int, folder: Path) -> TrainingData:
-    """Noisy labels, held-out part and test set of one seed; the corruption mask is kept in noise.npz, not trained with."""
-    train_set, test = images.train, images.test
-    classes = len(train_set.class_names)
-    noisy = corrupt(train_set.labels, classes, experiment.noise, seed)
-    kept, held_out = validation_split(len(train_set.labels), experiment.data.val_fraction, seed)
-    write_npz(folder / "noise.npz", labels=noisy.labels, corrupted=noisy.corrupted, train=kept, validation=held_out)
-    return TrainingData(
-        train_set.images[kept],
-        noisy.labels[kept],
-        noisy.corrupted[kept] if noisy.corrupted.any() else None,
-        train_set.images[held_out],
-        noisy.labels[held_out],
-        train_set.labels[held_out],
-        test.images,
-        test.labels,
-        classes,
-    )
-
-
-def build_model(experiment, data: TrainingData, seed: int):
+def build_model(experiment, workload: Workload, data: TrainingData, seed: int):
     """The network of `seed` with all methods applied; equal initial weights whatever the methods."""
-    options = {key: value for method in experiment.methods for key, value in method.model_options().items()}
-    settings, network = experiment.train, experiment.model
-    steps = max(len(data.train_images) // settings.batch_size, 1)
-    momentum = auto_momentum(steps) if settings.batch_norm_momentum == "auto" else settings.batch_norm_momentum
-    model = resnet(
-        data.train_images.shape[1:],
-        data.classes,
-        network.depth,
-        network.width,
-        network.shortcut,
-        seed=seed,
-        batch_norm_momentum=momentum,
-        **options,
-    )
+    momentum = batch_norm_momentum(experiment.train, len(data.train_images))
+    options = method_options(experiment.methods)
+    model = workload.network(tuple(data.train_images.shape[1:]), seed, momentum, **options)
     for method in experiment.methods:
         model = method.wrap(model)
     if recipe_of(model) and not experiment.convert.per_channel_dense:
         use_per_tensor_dense(model)
     return model
+
+
+def verified_examples(data: TrainingData, wanted: int | None) -> Examples:
+    """Test images in memory for the verification: the `wanted` first ones, or all that VERIFIED_BYTES hold."""
+    fitting = max(VERIFIED_BYTES // int(np.prod(data.test_images.shape[1:])), 1)
+    count = min(wanted or len(data.test_labels), fitting)
+    return Examples(data.test_images[:count], data.test_labels[:count])
 
 
 def export(model, methods):
@@ -154,10 +122,10 @@ def is_finished(seed_folder: Path) -> bool:
     return not mismatches(seed_folder, verification["files"], VERIFICATION)
 
 
-def best_seed(folder: Path, seeds: list[int]) -> int:
-    """The seed with the best accuracy on its noisy validation part; the first one where there is no such part."""
-    accuracies = [(read_json(seed_path(folder, seed) / SCORES) or {}).get("val_accuracy") for seed in seeds]
-    return seeds[int(np.argmax([-1.0 if value is None else value for value in accuracies]))]
+def best_unit(folder: Path, units: list[Unit], metric: str) -> Unit:
+    """The unit with the best `metric` on its noisy validation part; the first one where there is no such part."""
+    reached = [(read_json(seed_path(folder, unit.seed, unit.fold) / SCORES) or {}).get(metric) for unit in units]
+    return units[int(np.argmax([-1.0 if value is None else value for value in reached]))]
 
 
 def device_evaluation(model, weight_storage: str):
@@ -175,11 +143,11 @@ def device_evaluation(model, weight_storage: str):
     return on_device
 
 
-def _check_verified(folder: Path, seeds: list[int]) -> None:
+def _check_verified(folder: Path, units: list[Unit]) -> None:
     failures = [
-        f"seed {seed}: {failure}"
-        for seed in seeds
-        for failure in read_json(seed_path(folder, seed) / VERIFICATION)["failures"]
+        f"{unit.title}: {failure}"
+        for unit in units
+        for failure in read_json(seed_path(folder, unit.seed, unit.fold) / VERIFICATION)["failures"]
     ]
     if failures:
         raise RunFailed("VERIFICATION FAILED\n  " + "\n  ".join(failures) + f"\nsee {folder}/report.html")

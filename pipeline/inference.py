@@ -6,9 +6,8 @@ import numpy as np
 import tensorflow as tf
 import tf_keras
 
+from pipeline.image_batches import image_batches
 from pipeline.training_step import pixels
-
-BATCH = 500  # images
 
 Forward = Callable[[np.ndarray], tf.Tensor]  # images uint8 (B, H, W, C) to logits float32 (B, K)
 
@@ -27,7 +26,7 @@ def logits_in_batches(forward: Forward, images: np.ndarray, between: Callable[[]
     if not len(images):  # TensorFlow's fused kernels refuse an empty batch
         return forward(np.zeros((1, *images.shape[1:]), np.uint8)).numpy()[:0]
     parts = []
-    for start in range(0, len(images), BATCH):
+    for batch in image_batches(images.shape):
         between()
-        parts.append(forward(images[start : start + BATCH]).numpy())
+        parts.append(forward(images[batch]).numpy())
     return np.concatenate(parts)

@@ -9,6 +9,10 @@ SHOWN = {
     "train_accuracy": "noisy train",
     "val_accuracy": "noisy val",
     "test_accuracy": "clean test",
+    "train_f1": "train F1",
+    "val_f1": "val F1",
+    "test_f1": "test F1",
+    "test_noisy_f1": "noisy test F1",
     "train_noisy_fit": "noise memorised",
 }
 

@@ -4,7 +4,9 @@ from pathlib import Path
 
 from pipeline.errors import UserError
 from pipeline.reporting import html, markdown
+from pipeline.reporting.au_sections import au_sections
 from pipeline.reporting.blocks import Document
+from pipeline.reporting.data_sections import data_sections
 from pipeline.reporting.device_sections import device_sections
 from pipeline.reporting.naming import data_name, method_name, noise_phrase
 from pipeline.reporting.provenance import provenance_sections
@@ -36,7 +38,13 @@ def compose(run: Run) -> Document:
         subtitle=_subtitle(run),
         verdict=judge(run),
         tiles=headline_tiles(run),
-        sections=(*training_sections(run), *device_sections(run), *provenance_sections(run)),
+        sections=(
+            *au_sections(run),
+            *training_sections(run),
+            *device_sections(run),
+            *data_sections(run),
+            *provenance_sections(run),
+        ),
     )
 
 

@@ -57,9 +57,9 @@ def run_path(output_dir: Path, name: str, config_hash: str) -> Path:
     return output_dir / "runs" / f"{name}-{config_hash}"
 
 
-def seed_path(folder: Path, seed: int) -> Path:
-    """The folder of one seed in a run's folder."""
-    return folder / f"seed{seed}"
+def seed_path(folder: Path, seed: int, fold: int | None = None) -> Path:
+    """The folder of one seed (and fold) in a run's folder: seed1, seed1-fold2."""
+    return folder / (f"seed{seed}" if fold is None else f"seed{seed}-fold{fold}")
 
 
 @contextmanager

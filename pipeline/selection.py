@@ -65,7 +65,7 @@ def oracle(history: History, test_metric: str) -> dict:
 def scores(result, task, seed: int, fold: int | None = None) -> dict:
     """The content of scores.json from a TrainResult and its Task."""
     line = next(line for line in result.history if line["epoch"] == result.epoch_selected)
-    copied = ("val_accuracy", "val_clean_accuracy", "train_noisy_fit", "train_clean_fit")
+    copied = ("val_accuracy", "val_clean_accuracy", "val_f1", "val_clean_f1", "train_noisy_fit", "train_clean_fit")
     return {
         "task": task.name,
         "metrics": task.score(line),
@@ -77,4 +77,5 @@ def scores(result, task, seed: int, fold: int | None = None) -> dict:
         "oracle": oracle(result.history, task.test_metric),
         **{key: line[key] for key in copied if key in line},
         "seconds": sum(line["seconds"] for line in result.history),
+        **result.details,
     }

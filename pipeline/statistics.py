@@ -30,7 +30,7 @@ def auto_momentum(steps_per_epoch: int) -> float:
 
 def statistics_batches(images: np.ndarray, batch_size: int, seed: int, count: int) -> Iterator[np.ndarray]:
     """Up to `count` batches (B, H, W, C) of training images (N, H, W, C), not augmented; the same ones every time."""
-    batches = training_batches(images, np.zeros(len(images), np.int64), batch_size, seed, epoch=0, augment=False)
+    batches = training_batches(images, np.zeros(len(images), np.int64), batch_size, seed, epoch=0, augmentation=None)
     return (batch for batch, _ in islice(batches, count))
 
 

@@ -45,8 +45,22 @@ def with_outputs(content: bytes, names: list[str]) -> bytes:
     return _pack(model)
 
 
+class _SharingBuilder(flatbuffers.Builder):
+    """Writes equal vectors of numbers once: a network has hundreds of scales' zero points, all of them 0."""
+
+    def __init__(self):
+        super().__init__(1 << 20)
+        self.written: dict[tuple, int] = {}
+
+    def CreateNumpyVector(self, x: np.ndarray) -> int:  # noqa: N802, the name is flatbuffers'
+        key = (x.dtype.str, x.tobytes())
+        if key not in self.written:
+            self.written[key] = super().CreateNumpyVector(x)
+        return self.written[key]
+
+
 def _pack(model) -> bytes:
-    builder = flatbuffers.Builder(1 << 20)
+    builder = _SharingBuilder()
     builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
     return bytes(builder.Output())
 

@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +12,9 @@ import tensorflow as tf
 import tf_keras
 
 from pipeline.checkpoints import Checkpoint, assign, newest_checkpoint, save_checkpoint, save_weights
+from pipeline.data.augmentation import Augmentation
 from pipeline.data.batches import training_batches
+from pipeline.data.prefetch import prefetched
 from pipeline.divergence import culprit, is_divergence
 from pipeline.errors import RunFailed
 from pipeline.inference import Forward, compile_forward, logits_in_batches
@@ -23,7 +24,7 @@ from pipeline.run_files import write_jsonl
 from pipeline.selection import selection_rule
 from pipeline.statistics import Statistics, statistics_batches
 from pipeline.stopping import StopFlag, Stopped
-from pipeline.tasks import Multiclass, Task
+from pipeline.tasks import Multiclass, Predict, Task
 from pipeline.training_data import TrainingData
 from pipeline.training_step import compile_step
 
@@ -42,11 +43,15 @@ def own_forward(model: tf_keras.Model) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class TrainResult:
-    """What training hands on: a line of metrics an epoch, and the 1-based epoch whose weights the model now has."""
+    """What training hands on: a line of metrics an epoch, and the 1-based epoch whose weights the model now has.
+
+    `details` is what the task says of these weights beyond the line of their epoch.
+    """
 
     history: list[dict]
     epoch_selected: int
     selection: str
+    details: dict
 
 
 def train(
@@ -56,7 +61,7 @@ def train(
     methods: Sequence,
     seed: int,
     folder: Path,
-    augment: bool,
+    augmentation: Augmentation | None,
     stop: StopFlag,
     progress: TrainingProgress,
     prepare_evaluation: PrepareEvaluation = own_forward,
@@ -71,7 +76,7 @@ def train(
     belongs to another network.
     """
     task = task or Multiclass(data.classes, tuple(method.smooth for method in methods))
-    run = _Run(model, data, settings, methods, seed, folder, augment, stop, progress, prepare_evaluation, task)
+    run = _Run(model, data, settings, methods, seed, folder, augmentation, stop, progress, prepare_evaluation, task)
     try:
         run.resume()
         run.train()
@@ -90,13 +95,14 @@ class _Run:
     methods: Sequence
     seed: int
     folder: Path
-    augment: bool
+    augmentation: Augmentation | None
     stop: StopFlag
     progress: TrainingProgress
     prepare_evaluation: PrepareEvaluation
     task: Task
 
     def __post_init__(self):
+        self._evaluation_data = self.data.for_evaluation(self.settings.evaluate_train_examples)
         self.steps = max(len(self.data.train_images) // self.settings.batch_size, 1)
         self.selection = selection_rule(self.methods, self.settings.epochs, self.task.test_metric)
         self.optimizer = make_optimizer(self.settings, self.model)
@@ -138,7 +144,10 @@ class _Run:
         if self.settings.statistics == "reestimate":
             self.statistics.reestimate(self._statistics_batches())
         save_weights(self.model, self.folder / BEST_WEIGHTS)
-        return TrainResult(self.state.history, self.selection.epoch(self.state.history), self.selection.name)
+        epoch = self.selection.epoch(self.state.history)
+        with self._evaluated() as predict:
+            details = self.task.details(predict, self._evaluation_data)
+        return TrainResult(self.state.history, epoch, self.selection.name, details)
 
     def _prepare(self, epoch: int) -> None:
         changed = [method.before_epoch(self.model, epoch, self.settings.epochs) for method in self.methods]
@@ -149,10 +158,9 @@ class _Run:
 
     def _train_epoch(self) -> None:
         data, state = self.data, self.state
-        batches = training_batches(
-            data.train_images, data.train_labels, self.settings.batch_size, self.seed, state.epoch, self.augment
-        )
-        for images, labels in islice(batches, state.step, None):
+        order = (self.settings.batch_size, self.seed, state.epoch)
+        batches = training_batches(data.train_images, data.train_labels, *order, self.augmentation, state.step)
+        for images, labels in prefetched(batches):
             self.stop.check()
             self._train_step(images, labels)
             state.step += 1
@@ -205,9 +213,15 @@ class _Run:
     def _evaluate_with(self, statistics: str) -> dict:
         reestimated = self.statistics.reestimated(self._statistics_batches())
         context = reestimated if statistics == "reestimate" else nullcontext()
-        with context, self.prepare_evaluation(self.model) as given:
+        with context, self._evaluated() as predict:
+            return self.task.evaluate(predict, self._evaluation_data)
+
+    @contextmanager
+    def _evaluated(self) -> Iterator[Predict]:
+        """Images to logits, as an evaluation computes them with the weights and statistics of the moment."""
+        with self.prepare_evaluation(self.model) as given:
             forward = self.forward if given is None or given is self.model else given
-            return self.task.evaluate(partial(self._finite_logits, forward), self.data)
+            yield partial(self._finite_logits, forward)
 
     def _finite_logits(self, forward: Forward, images: np.ndarray) -> np.ndarray:
         logits = logits_in_batches(forward, images, self.stop.check)

@@ -1,24 +1,48 @@
 """What a training run sees: images, noisy labels, and the truth it is measured by."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+
+from pipeline.data.au_set import Images, subset
 
 
 @dataclass(frozen=True)
 class TrainingData:
-    """Images uint8 (N, H, W, C) and labels int64 (N,) of the three parts; N differs between them.
+    """Images uint8 (N, H, W, C) of the three parts, in memory or read on demand; N differs between them.
 
-    Training and validation labels are noisy. `corrupted` (N,) tells which training labels are wrong, None if nobody
-    knows; it is measured with, never trained with. The validation part may be empty.
+    Labels are int64 (N,) classes, or uint8 (N, A) action units (0, 1, 9 unknown). Training and validation labels are
+    noisy, test labels are the truth where it is known. `corrupted`, in the labels' shape, tells which training labels
+    are wrong, None if nobody knows; it is measured with, never trained with. The validation part may be empty.
+    `classes` is K or A. Faces also have noisy test labels (where the truth is known beside them) and subjects (N,).
     """
 
-    train_images: np.ndarray
+    train_images: Images
     train_labels: np.ndarray
     corrupted: np.ndarray | None
-    val_images: np.ndarray
+    val_images: Images
     val_labels: np.ndarray
-    val_clean_labels: np.ndarray
-    test_images: np.ndarray
+    val_clean_labels: np.ndarray | None
+    test_images: Images
     test_labels: np.ndarray
     classes: int
+    test_noisy_labels: np.ndarray | None = None
+    val_subjects: np.ndarray | None = None
+    test_subjects: np.ndarray | None = None
+    label_names: tuple[str, ...] = ()
+
+    def for_evaluation(self, count: int | None) -> "TrainingData":
+        """The same with `count` training examples, evenly spaced: the fit is measured on them. None keeps all."""
+        if count is None or count >= len(self.train_labels):
+            return self
+        chosen = evenly_spaced(len(self.train_labels), count)
+        corrupted = None if self.corrupted is None else self.corrupted[chosen]
+        images = subset(self.train_images, chosen)
+        return replace(self, train_images=images, train_labels=self.train_labels[chosen], corrupted=corrupted)
+
+
+def evenly_spaced(n: int, count: int | None) -> np.ndarray:
+    """`count` ascending indices int64 spread evenly over n examples; all of them if there are not so many."""
+    if count is None or count >= n:
+        return np.arange(n)
+    return np.arange(count) * n // count

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.conversion import Converted
-from pipeline.evaluation import accuracy
 from pipeline.exactness import exactness, same_decisions
 from pipeline.inference import compile_forward, logits_in_batches
 from pipeline.latency import measure_latency
 from pipeline.litert import LiteRtModel
 from pipeline.quantization.device import device_arithmetic, rounded_network
 from pipeline.quantization.device_network import DeviceNetwork
+from pipeline.tasks import Task
 
 INTEGER_FILES = ("int8", "int4")
 NO_INTEGER_FILE = {
@@ -28,27 +28,28 @@ LIMITS = ("code_mismatch", "decision_agreement", "fake_quant_agreement", "metric
 
 @dataclass(frozen=True)
 class Examples:
-    """Test images uint8 (N, H, W, C) with their clean labels int64 (N,)."""
+    """Test images uint8 (N, H, W, C) with their labels int64 (N,) or uint8 (N, A), clean where the truth is known."""
 
     images: np.ndarray
     labels: np.ndarray
 
 
-def verify(model, converted: Converted, examples: Examples, settings, weight_storage: str) -> dict:
+def verify(model, converted: Converted, examples: Examples, settings, weight_storage: str, task: Task) -> dict:
     """The content of verification.json for a trained Keras `model` and its files.
 
-    `settings`: config section verify (limits). "passed" and "failures" say whether the limits are kept.
+    `settings`: config section verify (limits), `task`: what a decision is, and what a metric. "passed" and "failures"
+    say whether the limits are kept.
     """
     contents = {kind: path.read_bytes() for kind, path in converted.files.items()}
     logits = {"keras": _evaluation_logits(model, converted, examples.images)}
     for kind, content in contents.items():
         logits[kind] = LiteRtModel(content).logits(examples.images)
-    result = _shared_facts(contents, logits, examples, settings)
+    result = _shared_facts(contents, logits, examples, settings, task)
     if "int8" in contents:
-        found = exactness(converted, contents, logits, examples.images, examples.labels)
-        result["metrics"]["integer_model"] = found.pop("accuracy")
+        found = exactness(converted, contents, logits, examples.images, examples.labels, task)
+        result["metrics"]["integer_model"] = found.pop("metric")
         fake_quant = _fake_quant_logits(model, examples.images, weight_storage)
-        result |= found | {"fake_quant_decision_agreement": same_decisions(fake_quant, logits["int8"])}
+        result |= found | {"fake_quant_decision_agreement": same_decisions(fake_quant, logits["int8"], task)}
     else:
         result |= NO_INTEGER_FILE
     failures = _failures(result, settings)
@@ -68,17 +69,18 @@ def _fake_quant_logits(model, images: np.ndarray, weight_storage: str) -> np.nda
         return logits_in_batches(compile_forward(model), images)
 
 
-def _shared_facts(contents, logits, examples: Examples, settings) -> dict:
+def _shared_facts(contents, logits, examples: Examples, settings, task: Task) -> dict:
     """What is known of every model; decisions are compared with the first of the integer files, else the float one."""
     device = next((logits[kind] for kind in (*INTEGER_FILES, "float32") if kind in logits), logits["keras"])
-    metrics = {kind: accuracy(values, examples.labels) for kind, values in logits.items()}
+    metrics = {kind: task.metric(values, examples.labels) for kind, values in logits.items()}
+    reached = task.metric(device, examples.labels)
     return {
         "examples": len(examples.labels),
         "metrics": metrics,
         "size_bytes": {kind: len(content) for kind, content in contents.items()},
         "latency_ms": measure_latency(contents, examples.images[0], settings.latency_runs),
-        "decision_agreement": same_decisions(logits["keras"], device),
-        "metric_delta": 100 * abs(metrics["keras"] - accuracy(device, examples.labels)),
+        "decision_agreement": same_decisions(logits["keras"], device, task),
+        "metric_delta": None if reached is None else 100 * abs(metrics["keras"] - reached),
     }
 
 
@@ -101,7 +103,7 @@ def _failures(result: dict, settings) -> list[str]:
             f"fake_quant_decision_agreement {fake_quant:.5f} is below the limit {settings.fake_quant_agreement:g}: the "
             "file is not the network that was trained"
         )
-    if delta > settings.metric_delta:
+    if delta is not None and delta > settings.metric_delta:
         failures.append(f"metric_delta {delta:.3f} points is above the limit {settings.metric_delta:g}")
     if result["float_tensors"]:
         failures.append("float tensors inside the integer file: " + ", ".join(result["float_tensors"]))

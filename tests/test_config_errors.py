@@ -64,12 +64,12 @@ def test_all_errors_are_reported_at_once_with_line_key_and_suggestion(tmp_path):
         ("noise: {kind: none, rate: 0.1}", "noise.rate: unknown key for kind 'none'. It belongs to kind 'uniform', "),
         ("noise: {kind: none, rat: 0.1}", "unknown key. Did you mean 'rate' of kind 'uniform', 'pair_flip'?"),
         ("noise: {kind: unifrom, rate: 0.1}", "not 'unifrom'. Did you mean 'uniform'?"),
-        ("noise: {kind: [1], rate: 0.1}", "noise.kind: expected one of 'none', 'uniform', 'pair_flip', 'matrix', not "),
+        ("noise: {kind: [1], rate: 0.1}", "noise.kind: expected one of 'none', 'uniform', 'pair_flip', 'matrix', "),
         ("noise: {kind: uniform}", "noise.rate: missing. Give it: Share of the training labels"),
         ("noise: {kind: uniform, rate: 40%}", "noise.rate: expected a number, not '40%'"),
         ("noise: {kind: uniform, rate: 40}", "noise.rate: expected a value <= 1, not 40"),
-        ("model: {width: 8}", "model.name: missing. Give 'resnet20'"),
-        ("model: {name: resnet}", "model.name: expected 'resnet20', not 'resnet'. Did you mean 'resnet20'?"),
+        ("model: {width: 8}", "model.name: missing. Give one of 'resnet20', 'au_network'"),
+        ("model: {name: resnet}", "model.name: expected one of 'resnet20', 'au_network', not 'resnet'. Did you mean 'resnet20'?"),
         ("model: resnet20", "model: expected a section (key: value), not 'resnet20'. Write {name: resnet20}"),
         ("model: {name: resnet20, depth: 21}", "model.depth: expected 6n + 2, such as 8, 14, 20, 32, 44 or 56, not 21"),
         ("model: {name: resnet20, depth: 2}", "model.depth: expected 6n + 2"),
@@ -103,7 +103,8 @@ def test_one_wrong_field(tmp_path, line, message):
 
 def test_missing_data_names_the_choices(tmp_path):
     assert errors_of(tmp_path, "seeds: [1]") == [
-        "experiment.yaml:1: data: missing. Give one of {name: fashion_mnist}, {name: cifar10}"
+        "experiment.yaml:1: data: missing. Give one of {name: fashion_mnist}, {name: cifar10}, "
+        "{name: bp4d}, {name: synthetic_faces}"
     ]
 
 
@@ -206,3 +207,31 @@ def test_a_file_that_is_no_configuration_at_all(tmp_path, content, message):
 
 def test_a_byte_order_mark_is_no_error(tmp_path):
     assert load_text(tmp_path, b"\xef\xbb\xbf" + MINIMAL.encode()).data.name == "cifar10"
+
+
+FACES = "data: {name: synthetic_faces}\nmodel: {name: au_network}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("data: {name: synthetic_faces}", "model.name: is not for synthetic_faces. Write model: {name: au_network}"),
+        (MINIMAL + "model: {name: au_network}", "model.name: is not for"),
+        (FACES + "noise: {kind: uniform, rate: 0.1}", "noise.kind: is not for synthetic_faces. Use none, per_label or"),
+        (MINIMAL + "noise: {kind: annotators}", "noise.kind: is not for"),
+        (MINIMAL + "loss: {dice: 0.5}", "loss: is for action units"),
+        (FACES + "noise: {kind: per_label, rates: {AU3: 0.1}}", "noise.rates.AU3: is none of the data's action units"),
+        (FACES + "methods: [{name: early_stopping, monitor: val_accuracy}]", "Use val_loss or val_f1"),
+        (MINIMAL + "methods: [{name: early_stopping, monitor: val_f1}]", "Use val_loss or val_accuracy"),
+        (
+            "data: {name: bp4d, parts: [[F001], [F002, F001]]}\nmodel: {name: au_network}",
+            "data.parts.1: the subject 'F001' is in part 1 already: a subject is in one part only",
+        ),
+        ("data: {name: bp4d, folds: [4]}\nmodel: {name: au_network}", "there are 3 parts to test on"),
+        ("data: {name: bp4d, folds: [1, 1]}\nmodel: {name: au_network}", "the fold 1 is given twice"),
+        ("data: {name: bp4d, aus: [1, 1]}\nmodel: {name: au_network}", "a list without repetitions"),
+    ],
+)
+def test_faces_and_images_do_not_mix(tmp_path, text, message):
+    (error,) = errors_of(tmp_path, text)
+    assert message in error

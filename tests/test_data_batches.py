@@ -1,54 +1,35 @@
-"""Order, flips and crops against loops that know nothing of the vectorised code."""
+"""Order and contents of training batches."""
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.data.batches import augmentation, epoch_order, flip_and_crop, training_batches
+from pipeline.data.augmentation import FaceAugmentation, PadCrop
+from pipeline.data.batches import epoch_order, training_batches
 
 pytestmark = pytest.mark.filterwarnings("error")
 
-
-def _images(n: int, height: int = 5, width: int = 7, channels: int = 3) -> np.ndarray:
-    return np.random.default_rng(0).integers(1, 256, (n, height, width, channels), dtype=np.uint8)
-
-
-def _looped(image: np.ndarray, flip: bool, corner: np.ndarray) -> np.ndarray:
-    """One image (H, W, C), pixel by pixel; what lies outside of the image is 0."""
-    height, width, _ = image.shape
-    result = np.zeros_like(image)
-    for y in range(height):
-        for x in range(width):
-            source_y, source_x = y + corner[0] - 4, x + corner[1] - 4
-            if 0 <= source_y < height and 0 <= source_x < width:
-                result[y, x] = image[source_y, width - 1 - source_x if flip else source_x]
-    return result
+FACES = FaceAugmentation(flip=True, rotation=10.0, zoom=0.1, shift=0.05)
+AUGMENTATIONS = pytest.mark.parametrize("augmentation", [None, PadCrop(), FACES], ids=["none", "pad_crop", "faces"])
 
 
-def test_every_flip_and_crop_equals_the_loop() -> None:
-    cases = [(flip, (y, x)) for flip in (False, True) for y in range(9) for x in range(9)]
-    images = _images(len(cases))
-    flips, corners = np.array([flip for flip, _ in cases]), np.array([corner for _, corner in cases])
-    expected = np.stack([_looped(*case) for case in zip(images, flips, corners, strict=True)])
-    result = flip_and_crop(images, flips, corners)
-    np.testing.assert_array_equal(result, expected)
-    assert result.dtype == np.uint8 and result.flags.c_contiguous
+def images(n: int) -> np.ndarray:
+    return np.random.default_rng(0).integers(1, 256, (n, 5, 7, 3), dtype=np.uint8)
 
 
-def test_no_flip_and_the_middle_corner_change_nothing() -> None:
-    images = _images(3)
-    np.testing.assert_array_equal(flip_and_crop(images, np.zeros(3, bool), np.full((3, 2), 4)), images)
+class OnDisk:
+    """Images that are read on demand: a length and indexing by integers, no array."""
 
+    def __init__(self, stored: np.ndarray):
+        self.stored, self.read = stored, []
 
-def test_flips_are_half_and_corners_uniform() -> None:
-    n = 81_000
-    flips, corners = augmentation(n, 1, 0)
-    assert abs(flips.mean() - 0.5) < 5 * 0.5 / np.sqrt(n)
-    counts = np.zeros((9, 9), int)
-    for y, x in corners:
-        counts[y, x] += 1
-    assert abs(counts - 1000).max() < 5 * np.sqrt(1000)
+    def __len__(self) -> int:
+        return len(self.stored)
+
+    def __getitem__(self, index: np.ndarray) -> np.ndarray:
+        self.read.extend(index.tolist())
+        return self.stored[index]
 
 
 @given(n=st.integers(1, 200), seed=st.integers(0, 2**40), epoch=st.integers(0, 1000))
@@ -58,10 +39,8 @@ def test_order_is_a_permutation(n: int, seed: int, epoch: int) -> None:
     np.testing.assert_array_equal(np.sort(order), np.arange(n))
 
 
-def test_order_and_augmentation_depend_on_seed_and_epoch() -> None:
-    addresses = [(1, 0), (1, 1), (2, 0), (2, 1)]
-    assert len({epoch_order(100, *address).tobytes() for address in addresses}) == 4
-    assert len({augmentation(100, *address)[1].tobytes() for address in addresses}) == 4
+def test_order_depends_on_seed_and_epoch() -> None:
+    assert len({epoch_order(100, seed, epoch).tobytes() for seed in (1, 2) for epoch in (0, 1)}) == 4
 
 
 def test_order_is_the_one_of_earlier_releases() -> None:
@@ -71,31 +50,52 @@ def test_order_is_the_one_of_earlier_releases() -> None:
 
 @pytest.mark.parametrize(("n", "batch_size", "sizes"), [(10, 4, [4, 4]), (8, 4, [4, 4]), (3, 4, [3]), (5, 1, [1] * 5)])
 def test_partial_batch_is_dropped_unless_alone(n: int, batch_size: int, sizes: list[int]) -> None:
-    batches = list(training_batches(_images(n), np.arange(n), batch_size, 1, 0, False))
-    assert [len(images) for images, _ in batches] == [len(labels) for _, labels in batches] == sizes
+    batches = list(training_batches(images(n), np.arange(n), batch_size, 1, 0, None))
+    assert [len(batch) for batch, _ in batches] == [len(labels) for _, labels in batches] == sizes
 
 
-@pytest.mark.parametrize("augment", [False, True])
-def test_batches_follow_order_and_augmentation(augment: bool) -> None:
-    images, labels = _images(23), np.arange(23) * 10
-    order, (flips, corners) = epoch_order(23, 3, 5), augmentation(23, 3, 5)
-    position = 0
-    for batch, batch_labels in training_batches(images, labels, 4, 3, 5, augment):
+@AUGMENTATIONS
+def test_batches_follow_order_and_draws_whatever_their_size(augmentation) -> None:
+    stored, labels = images(23), np.arange(23) * 10
+    order, position = epoch_order(23, 3, 5), 0
+    draws = augmentation.draw(23, 3, 5) if augmentation else None
+    for batch, batch_labels in training_batches(stored, labels, 4, 3, 5, augmentation):
         for image, label in zip(batch, batch_labels, strict=True):
-            original = images[order[position]]
-            expected = _looped(original, flips[position], corners[position]) if augment else original
-            np.testing.assert_array_equal(image, expected)
+            expected = stored[order[position]][None]
+            if augmentation:
+                expected = augmentation.apply(expected, draws[position : position + 1])
+            np.testing.assert_array_equal(image, expected[0])
             assert label == labels[order[position]]
             position += 1
     assert position == 20
 
 
-def test_same_arguments_same_batches_and_the_source_untouched() -> None:
-    images = _images(20)
-    before = images.copy()
-    runs = [list(training_batches(images, np.arange(20), 8, 7, 2, True)) for _ in range(2)]
+def test_labels_may_be_rows_of_action_units() -> None:
+    labels = np.random.default_rng(1).integers(0, 2, (23, 12), dtype=np.uint8)
+    found = [batch for _, batch in training_batches(images(23), labels, 4, 3, 5, None)]
+    np.testing.assert_array_equal(np.concatenate(found), labels[epoch_order(23, 3, 5)[:20]])
+    assert found[0].dtype == np.uint8
+
+
+@AUGMENTATIONS
+def test_a_later_start_gives_the_rest_and_reads_nothing_before(augmentation) -> None:
+    whole = list(training_batches(images(23), np.arange(23), 4, 3, 5, augmentation))
+    disk = OnDisk(images(23))
+    rest = list(training_batches(disk, np.arange(23), 4, 3, 5, augmentation, first=2))
+    assert len(rest) == len(whole) - 2
+    for (batch, labels), (expected, expected_labels) in zip(rest, whole[2:], strict=True):
+        np.testing.assert_array_equal(batch, expected)
+        np.testing.assert_array_equal(labels, expected_labels)
+    assert disk.read == epoch_order(23, 3, 5)[8:20].tolist()
+    assert not list(training_batches(disk, np.arange(23), 4, 3, 5, augmentation, first=5))
+
+
+@AUGMENTATIONS
+def test_same_arguments_same_batches_and_the_source_untouched(augmentation) -> None:
+    stored = images(20)
+    runs = [list(training_batches(stored, np.arange(20), 8, 7, 2, augmentation)) for _ in range(2)]
     for (first, first_labels), (second, second_labels) in zip(*runs, strict=True):
         np.testing.assert_array_equal(first, second)
         np.testing.assert_array_equal(first_labels, second_labels)
         first[:] = 0  # what a consumer does to a batch must not reach the data
-    np.testing.assert_array_equal(images, before)
+    np.testing.assert_array_equal(stored, images(20))

@@ -23,7 +23,7 @@ def content(integer_model) -> bytes:
 
 def test_logits_are_those_of_the_integer_model(integer_model, content: bytes):
     batch = images(7)
-    np.testing.assert_array_equal(LiteRtModel(content).logits(batch), integer_model.predict(batch, batch=3))
+    np.testing.assert_array_equal(LiteRtModel(content).logits(batch), integer_model.predict(batch))
 
 
 def test_builtin_kernels_are_other_kernels(content: bytes):

@@ -158,9 +158,9 @@ def test_label_smoothing_mixes_with_the_uniform_distribution():
     import tensorflow as tf
 
     targets = np.eye(5, dtype=np.float32)[[0, 3]]
-    smooth = LabelSmoothing(alpha=0.2).smooth(tf.constant(targets)).numpy()
+    smooth = LabelSmoothing(alpha=0.2).smooth(tf.constant(targets), targets.shape[-1]).numpy()
     for example in range(2):
         for label in range(5):
             assert smooth[example, label] == pytest.approx(0.8 * targets[example, label] + 0.2 / 5)
     np.testing.assert_allclose(smooth.sum(axis=1), 1, rtol=1e-6)
-    np.testing.assert_array_equal(LabelSmoothing(alpha=0.0).smooth(tf.constant(targets)), targets)
+    np.testing.assert_array_equal(LabelSmoothing(alpha=0.0).smooth(tf.constant(targets), targets.shape[-1]), targets)

@@ -21,6 +21,11 @@ def test_summary_leaves_out_what_is_unknown():
     assert summary({"epoch": 1, "train_loss": 1.0}) == ""
 
 
+def test_action_units_are_told_in_f1():
+    line = {"train_f1": 0.5, "val_f1": 0.4, "test_f1": 0.625, "test_noisy_f1": None, "train_noisy_fit": 0.25}
+    assert summary(line) == "train F1 50.0%  val F1 40.0%  test F1 62.5%  noise memorised 25.0%"
+
+
 def test_one_plain_line_an_epoch():
     stream = io.StringIO()
     progress = make_progress("seed 1", stream)

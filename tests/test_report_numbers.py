@@ -15,7 +15,7 @@ def seed_run(seed: int, scores: dict | None = None, verification: dict | None = 
 
 
 def a_run(*seeds: SeedRun, baseline: Run | None = None, config: dict | None = None) -> Run:
-    return Run("name", config or {}, "", {}, {}, seeds, baseline, "", ())
+    return Run("name", config or {}, "", {}, {}, {}, seeds, baseline, "", ())
 
 
 def t_mass(quantile: float, degrees: int) -> float:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.data.augmentation import PadCrop
 from pipeline.methods import Dropout, EarlyStopping, LabelSmoothing, Pruning, Quantization, WeightDecay
 from pipeline.stopping import Stopped
 from tests.training_samples import Recorder, StopAfter, assert_same, metrics, run, values
@@ -30,7 +31,7 @@ def test_a_stopped_run_goes_on_with_the_same_numbers(tmp_path, tmp_path_factory,
         progress = Recorder()
         try:
             model, result = run(
-                tmp_path, methods=COMBINATIONS[name], stop=StopAfter(looks), progress=progress, augment=True
+                tmp_path, methods=COMBINATIONS[name], stop=StopAfter(looks), progress=progress, augmentation=PadCrop()
             )
             break
         except Stopped as stopped:
@@ -47,7 +48,7 @@ _WHOLE = {}
 def _whole_run(factory, name):
     if name not in _WHOLE:
         folder = factory.mktemp(name)
-        model, _ = run(folder, methods=COMBINATIONS[name], augment=True)
+        model, _ = run(folder, methods=COMBINATIONS[name], augmentation=PadCrop())
         _WHOLE[name] = metrics(folder), values(model)
     return _WHOLE[name]
 

@@ -13,11 +13,13 @@ from pipeline.config_schema import Convert, Verify
 from pipeline.conversion import Converted, convert
 from pipeline.file_facts import float_tensors, layer_facts, macs, stored_differently
 from pipeline.quantization.lowering import lower
+from pipeline.tasks import Multiclass
 from pipeline.tflite_writer import write_tflite
 from pipeline.verification import Examples, verify
 from tests.quantization_samples import NETWORKS, images, network, quantized, residual
 
 COUNT = 60
+TASK = Multiclass(5)
 
 
 def limits(**fields) -> Verify:
@@ -45,7 +47,7 @@ def model() -> tf_keras.Model:
 def whole(model, tmp_path_factory) -> tuple[Converted, dict]:
     """The files of the model and what verification says of them."""
     converted = convert(model, conversion(), tmp_path_factory.mktemp("whole"), "test")
-    return converted, verify(model, converted, examples(), limits(decision_agreement=1, metric_delta=0), "narrow")
+    return converted, verify(model, converted, examples(), limits(decision_agreement=1, metric_delta=0), "narrow", TASK)
 
 
 def test_whole_files_pass(whole):
@@ -143,7 +145,7 @@ def change_hair(file, tensors) -> None:
 def test_a_damaged_file_is_caught_and_named(model, tmp_path, damage: Callable, tensor: str, layer: str | None):
     converted = convert(model, conversion(int4=False, float32=False), tmp_path, "test")
     damaged(converted.files["int8"], damage)
-    result = verify(model, converted, examples(), limits(), "narrow")
+    result = verify(model, converted, examples(), limits(), "narrow", TASK)
     assert not result["passed"]
     assert f"model_int8.tflite does not hold the integer model's numbers in: {tensor}" in result["failures"]
     codes = [failure for failure in result["failures"] if failure.startswith("code_mismatch")]
@@ -155,7 +157,7 @@ def test_a_damaged_packed_file_is_caught(model, tmp_path):
     """Its kernels round differently, so the codes cannot tell; the stored numbers do."""
     converted = convert(model, conversion(float32=False), tmp_path, "test")
     damaged(converted.files["int4"], change_bias)
-    result = verify(model, converted, examples(), limits(), "narrow")
+    result = verify(model, converted, examples(), limits(), "narrow", TASK)
     expected = "model_int4.tflite does not hold the integer model's numbers in: conv2d_2/bias"
     assert result["failures"] == [expected]
 
@@ -164,20 +166,20 @@ def test_limits_are_respected(model, whole):
     converted, _ = whole
     half = lower(quantized(residual, seed=5)).integer_model
     other = Converted(converted.files, half, half)
-    result = verify(model, other, examples(), limits(decision_agreement=1, metric_delta=0), "narrow")
+    result = verify(model, other, examples(), limits(decision_agreement=1, metric_delta=0), "narrow", TASK)
     text = " ".join(result["failures"])
     assert not result["passed"]
     assert "code_mismatch" in text and "decision_agreement" in text and "is below the limit 1:" in text
     agreement, delta = result["decision_agreement"], result["metric_delta"]
     kept = limits(code_mismatch=1.0, decision_agreement=agreement, metric_delta=delta)
-    again = verify(model, other, examples(), kept, "narrow")
+    again = verify(model, other, examples(), kept, "narrow", TASK)
     assert [failure for failure in again["failures"] if not failure.startswith("model_")] == []
 
 
 def test_files_of_another_network_than_the_trained_one(model, whole):
     """What training's own graph decides shares no number with the file, so it witnesses for the integer model too."""
     other = quantized(residual, seed=5)
-    result = verify(other, whole[0], examples(), limits(fake_quant_agreement=0.99), "narrow")
+    result = verify(other, whole[0], examples(), limits(fake_quant_agreement=0.99), "narrow", TASK)
     assert len(result["failures"]) == 1
     assert result["failures"][0].startswith("fake_quant_decision_agreement 0.")
 
@@ -202,7 +204,7 @@ def test_a_whole_file_holds_the_models_numbers(whole, io: str, packed: bool):
 
 def test_spread_codes_are_verified_too(model, tmp_path):
     converted = convert(model, conversion(weight_storage="scaled", float32=False), tmp_path, "test")
-    result = verify(model, converted, examples(), limits(decision_agreement=1), "scaled")
+    result = verify(model, converted, examples(), limits(decision_agreement=1), "scaled", TASK)
     assert result["passed"] and set(result["kernels"]) == {"xnnpack", "builtin", "int4"}
     codes = {int(code) for layer in result["layers"] if layer["weight_bits"] == 4 for code in layer["weight_codes"]}
     assert codes <= set(range(-7, 8)), "the table shows the codes, not how they are stored"
@@ -211,14 +213,14 @@ def test_spread_codes_are_verified_too(model, tmp_path):
 def test_a_float_network(tmp_path):
     model = network(residual)
     converted = convert(model, conversion(), tmp_path, "test")
-    result = verify(model, converted, examples(), limits(decision_agreement=1), "narrow")
+    result = verify(model, converted, examples(), limits(decision_agreement=1), "narrow", TASK)
     assert result["passed"] and result["code_mismatch"] is None
     assert result["layers"] == [] and result["weight_bits"] == {} and set(result["metrics"]) == {"keras", "float32"}
 
 
 def test_eight_bits_have_no_packed_file(tmp_path):
     model = quantized(residual, weight_bits=8, activation_bits=8)
-    result = verify(model, convert(model, conversion(), tmp_path, "test"), examples(), limits(), "narrow")
+    result = verify(model, convert(model, conversion(), tmp_path, "test"), examples(), limits(), "narrow", TASK)
     assert result["passed"] and set(result["kernels"]) == {"xnnpack", "builtin"}
     assert set(result["size_bytes"]) == {"int8", "float32"} and set(result["stored_differently"]) == {"int8"}
 
@@ -228,7 +230,7 @@ def test_without_the_int8_file(model, tmp_path, only: str, agreement: float):
     """The float file is compared with the float network of the same kernels, the packed one with the integer model."""
     wanted = {kind: kind == only for kind in ("int8", "int4", "float32")}
     converted = convert(model, conversion(**wanted), tmp_path, "test")
-    result = verify(model, converted, examples(), limits(decision_agreement=agreement), "narrow")
+    result = verify(model, converted, examples(), limits(decision_agreement=agreement), "narrow", TASK)
     assert result["passed"] and result["code_mismatch"] is None and set(result["size_bytes"]) == {only}
 
 

@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+from pipeline.data.augmentation import PadCrop
 from pipeline.methods import Dropout, EarlyStopping, LabelSmoothing, WeightDecay
 from pipeline.progress import TrainingProgress
 from pipeline.stopping import StopFlag, Stopped
@@ -34,7 +35,7 @@ def run(folder: Path) -> int:
     folder.mkdir(parents=True, exist_ok=True)
     with SlowFlag() as stop:
         try:
-            train(tiny_network(dropout=0.3), tiny_data(80), section, methods, 1, folder, True, stop, TrainingProgress())
+            train(tiny_network(dropout=0.3), tiny_data(80), section, methods, 1, folder, PadCrop(), stop, TrainingProgress())
         except Stopped as stopped:
             return 128 + stopped.signum
     return 0

@@ -60,7 +60,7 @@ def method(name: str = "fake", **hooks) -> SimpleNamespace:
     """A method with some hooks of its own; the others do nothing."""
     identity = {
         "wrap": lambda model: model,
-        "smooth": lambda targets: targets,
+        "smooth": lambda targets, classes: targets,
         "penalty": lambda model: None,
         "before_epoch": lambda model, epoch, epochs: False,
         "after_step": lambda model: None,
@@ -103,12 +103,12 @@ class Recorder(TrainingProgress):
 
 
 def run(
-    folder: Path, section=None, methods=(), model=None, data=None, stop=None, progress=None, augment=False, **more
+    folder: Path, section=None, methods=(), model=None, data=None, stop=None, progress=None, augmentation=None, **more
 ) -> tuple[tf_keras.Model, TrainResult]:
     """Train a network wrapped by `methods` in `folder`, or go on there."""
     folder.mkdir(exist_ok=True)
     model = model or wrapped(methods)
-    arguments = (data or tiny_data(), section or settings(), methods, 1, folder, augment, stop or StopFlag())
+    arguments = (data or tiny_data(), section or settings(), methods, 1, folder, augmentation, stop or StopFlag())
     return model, train(model, *arguments, progress or TrainingProgress(), **more)
 
 

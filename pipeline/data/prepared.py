@@ -24,6 +24,16 @@ def tfds_folder() -> Path:
     return Path(os.environ.get("TFDS_DATA_DIR") or Path.home() / "tensorflow_datasets")
 
 
+def manual_folder() -> Path:
+    """Where TFDS expects what has to be got by hand, one folder a data set."""
+    return tfds_folder() / "downloads" / "manual"
+
+
+def bp4d_folder() -> Path:
+    """Where BP4D is looked for if the config names no root."""
+    return manual_folder() / "bp4d"
+
+
 def find_prepared(data_dir: Path, name: str) -> Path | None:
     """The folder of the newest prepared version of the data set `name` in a TFDS data folder."""
     prepared = [path.parent for path in data_dir.glob(f"{name}/*/dataset_info.json") if _version(path.parent)]
@@ -44,7 +54,7 @@ def read_prepared(folder: Path, image_shape: tuple[int, int, int]) -> tuple[Imag
 
     damage = (tf.errors.OpError, ParseError, OSError, ValueError, LookupError, AssertionError)
     try:
-        with _quiet():
+        with quietly():
             builder = tfds.builder_from_directory(folder)
             names = builder.info.features["label"].names
             parts = [tfds.as_numpy(builder.as_dataset(split, batch_size=-1)) for split in ("train", "test")]
@@ -75,7 +85,7 @@ def download(name: str, data_dir: Path, url: str) -> Path:
         tfds.download.extractor.ExtractError,
     )
     try:
-        with _quiet():
+        with quietly():
             builder = tfds.builder(name, data_dir=data_dir)
             builder.download_and_prepare(download_config=config)
     except failures as error:
@@ -107,7 +117,7 @@ def _probe(url: str) -> None:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quietly() -> Iterator[None]:
     """Keep TFDS's lines, bars and warnings out of the output."""
     import tensorflow_datasets as tfds
 

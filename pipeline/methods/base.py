@@ -18,8 +18,11 @@ class Method(BaseModel):
         """The tf_keras model that is trained, made from the plain network."""
         return model
 
-    def smooth(self, targets):
-        """The targets (B, K) that the loss sees, made from one-hot targets (B, K)."""
+    def smooth(self, targets, classes: int):
+        """The targets that the loss sees, made from probabilities of any shape, each one of `classes` that exclude others.
+
+        One-hot targets (B, K) have K classes, action units (B, A) two each: present and absent.
+        """
         return targets
 
     def penalty(self, model):

@@ -16,7 +16,7 @@ class EarlyStopping(Method):
 
     name: Literal["early_stopping"] = "early_stopping"
     patience: int = Field(10, ge=1, description="Epochs without improvement after which training stops.")
-    monitor: Literal["val_loss", "val_accuracy"] = Field(
+    monitor: Literal["val_loss", "val_accuracy", "val_f1"] = Field(
         "val_loss", description="Metric on the noisy validation split that has to improve."
     )
     min_delta: FiniteFloat = Field(0.0, ge=0, description="Smallest change that counts as an improvement.")

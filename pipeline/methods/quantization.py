@@ -37,6 +37,11 @@ class Quantization(Method):
     ema_momentum: FiniteFloat = Field(
         0.99, ge=0, lt=1, description="Momentum of the moving average of the activation scales used for inference."
     )
+    au_bits: dict[str, Bits] = Field(
+        {},
+        description="Bits of weights and inputs in the hidden layers of an action unit's own head, such as "
+        "{AU6: 8, default: 4}; default: every head not named.",
+    )
     overrides: list[LayerBits] = Field([], description="Other bits for layers whose name fits a pattern.")
 
     def wrap(self, model):

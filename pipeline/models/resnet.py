@@ -1,19 +1,17 @@
 """The residual network for small images: He et al. 2016, "Deep Residual Learning for Image Recognition", sec. 4.2."""
 
-from dataclasses import dataclass
-from typing import Literal
-
-import tensorflow as tf
 import tf_keras
 
-from pipeline.errors import UserError
-from pipeline.models.layers import PadChannels, SeededDropout, name_seed
+from pipeline.models.residual import (
+    DropoutPosition,
+    ResidualLayers,
+    Shortcut,
+    check_depth,
+    check_side,
+    residual_body,
+)
 
-STAGES = 3
-SMALLEST_SIDE = 2 ** (STAGES - 1)
-
-Shortcut = Literal["identity", "projection"]
-DropoutPosition = Literal["head", "blocks", "stages"]
+SMALLEST_SIDE = 4
 
 
 def resnet(
@@ -32,81 +30,12 @@ def resnet(
     Initial weights depend on `seed` and each layer's name only: methods that add layers start from the same weights.
     Raises UserError for a depth that is not 6n+2 and for images smaller than 4 x 4 pixels.
     """
-    _check(input_shape, depth)
-    layers = _Layers(shortcut, dropout_rate, dropout_position, seed, batch_norm_momentum)
+    check_depth(depth)
+    check_side(input_shape, SMALLEST_SIDE, "twice")
+    layers = ResidualLayers(shortcut, dropout_rate, dropout_position, seed, batch_norm_momentum)
     image = tf_keras.Input(input_shape, name="image")
-    x = layers.relu(layers.norm(layers.conv(image, width, "conv0"), "bn0"), "relu0")
-    for stage in range(1, STAGES + 1):
-        x = _stage(layers, x, width * 2 ** (stage - 1), stage, (depth - 2) // 6)
+    x = residual_body(layers, image, width, depth)
     x = tf_keras.layers.GlobalAveragePooling2D(name="pool")(x)
     x = layers.dropout(x, "head", "dropout")
     logits = tf_keras.layers.Dense(classes, kernel_initializer=layers.initial("logits"), name="logits")(x)
     return tf_keras.Model(image, logits, name=f"resnet{depth}")
-
-
-def _check(input_shape: tuple[int, int, int], depth: int) -> None:
-    if depth < 8 or (depth - 2) % 6:
-        raise UserError(f"model.depth is {depth}, but this network has 6n+2 layers: use 8, 14, 20, 32, 44, 56 or 110")
-    height, side, _ = input_shape
-    if min(height, side) < SMALLEST_SIDE:
-        raise UserError(
-            f"images of {height} x {side} pixels are too small for this network, which halves them twice: "
-            f"use images of {SMALLEST_SIDE} x {SMALLEST_SIDE} pixels or more"
-        )
-
-
-@dataclass(frozen=True)
-class _Layers:
-    """Makes the layers of one network."""
-
-    shortcut: Shortcut
-    dropout_rate: float
-    dropout_position: DropoutPosition
-    seed: int
-    momentum: float
-
-    def initial(self, name: str) -> tf_keras.initializers.Initializer:
-        return tf_keras.initializers.HeNormal(seed=name_seed(self.seed, name))
-
-    def conv(self, x: tf.Tensor, filters: int, name: str, stride: int = 1, size: int = 3) -> tf.Tensor:
-        layer = tf_keras.layers.Conv2D(
-            filters, size, stride, "same", use_bias=False, kernel_initializer=self.initial(name), name=name
-        )
-        return layer(x)
-
-    def norm(self, x: tf.Tensor, name: str) -> tf.Tensor:
-        return tf_keras.layers.BatchNormalization(momentum=self.momentum, name=name)(x)
-
-    def relu(self, x: tf.Tensor, name: str) -> tf.Tensor:
-        return tf_keras.layers.ReLU(name=name)(x)
-
-    def dropout(self, x: tf.Tensor, position: DropoutPosition, name: str) -> tf.Tensor:
-        """`x` dropped out if the network has its dropout at `position`."""
-        if self.dropout_rate == 0 or position != self.dropout_position:
-            return x
-        return SeededDropout(self.dropout_rate, self.seed, name=name)(x)
-
-
-def _stage(layers: _Layers, x: tf.Tensor, filters: int, stage: int, blocks: int) -> tf.Tensor:
-    for block in range(1, blocks + 1):
-        stride = 2 if block == 1 and stage > 1 else 1
-        x = _block(layers, x, filters, stride, f"s{stage}b{block}")
-    return layers.dropout(x, "stages", f"dropout_s{stage}")
-
-
-def _block(layers: _Layers, x: tf.Tensor, filters: int, stride: int, name: str) -> tf.Tensor:
-    y = layers.norm(layers.conv(x, filters, f"{name}_conv1", stride), f"{name}_bn1")
-    y = layers.dropout(layers.relu(y, f"{name}_relu1"), "blocks", f"dropout_{name}")
-    y = layers.norm(layers.conv(y, filters, f"{name}_conv2"), f"{name}_bn2")
-    if stride > 1:
-        x = _shortcut(layers, x, filters, stride, name)
-    return layers.relu(tf_keras.layers.Add(name=f"{name}_add")([x, y]), f"{name}_relu2")
-
-
-def _shortcut(layers: _Layers, x: tf.Tensor, filters: int, stride: int, name: str) -> tf.Tensor:
-    """Option A (subsample, zero channels on both sides) or option B (1x1 convolution) of He et al., sec. 4.1."""
-    if layers.shortcut == "projection":
-        return layers.norm(layers.conv(x, filters, f"{name}_shortcut_conv", stride, size=1), f"{name}_shortcut_bn")
-    x = tf_keras.layers.MaxPooling2D(1, stride, name=f"{name}_subsample")(x)
-    missing = filters - x.shape[-1]
-    return PadChannels(missing // 2, missing - missing // 2, name=f"{name}_pad")(x)

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from pipeline.quantization.integer_ops import OPERATIONS
+from pipeline.image_batches import image_batches
+from pipeline.quantization.integer_ops import run_operation
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ class IntegerModel:
         for index, operation in enumerate(self.operations):
             inputs = [values[name] for name in operation.inputs]
             tensors = [self.tensors[name] for name in operation.inputs]
-            result = OPERATIONS[operation.kind](operation, inputs, tensors, self.tensors[operation.output])
+            result = run_operation(operation, inputs, tensors, self.tensors[operation.output])
             values[operation.output] = result
             yield operation, result
             for name in operation.inputs:
@@ -78,10 +79,10 @@ class IntegerModel:
         ((_, result),) = deque(self.trace(codes), maxlen=1)
         return result
 
-    def predict(self, images: np.ndarray, batch: int = 250) -> np.ndarray:
+    def predict(self, images: np.ndarray) -> np.ndarray:
         """Logits float32 (N, K) for uint8 images (N, H, W, C)."""
         output = self.tensors[self.output]
-        parts = [self.run(pixel_codes(images[start : start + batch])) for start in range(0, len(images), batch)]
+        parts = [self.run(pixel_codes(images[batch])) for batch in image_batches(images.shape)]
         return (np.concatenate(parts).astype(np.float32) - output.zero_point) * output.scale
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from pipeline.quantization.windows import windows_of
 
 EXACT_IN_FLOAT32 = 2**24
+LARGEST_PIECE = 2**24  # numbers that an operation holds at a time; its arrays take 2 to 8 bytes each
 
 
 def conv_2d(operation, inputs, tensors, output) -> np.ndarray:
@@ -145,6 +146,27 @@ OPERATIONS = {
     "CONCATENATION": concatenation,
     "RESHAPE": reshape,
 }
+
+
+def run_operation(operation, inputs, tensors, output) -> np.ndarray:
+    """One operation of any kind on codes (B, ...), as many images at a time as LARGEST_PIECE allows."""
+    compute, pieces = OPERATIONS[operation.kind], []
+    step = max(LARGEST_PIECE // _intermediate_values(operation, tensors, output), 1)
+    for start in range(0, len(inputs[0]), step):
+        piece = [codes[start : start + step] for codes in inputs]
+        pieces.append(compute(operation, piece, tensors, output))
+    return np.concatenate(pieces) if len(pieces) > 1 else pieces[0]
+
+
+def _intermediate_values(operation, tensors, output) -> int:
+    """About how many numbers an operation holds for one image: the windows of a convolution or a pooling."""
+    taps = operation.weights.codes[0].size if operation.kind == "CONV_2D" else 1
+    if operation.kind == "DEPTHWISE_CONV_2D":
+        taps = operation.weights.codes[0, ..., 0].size
+    elif "size" in operation.options:
+        taps = int(np.prod(operation.options["size"]))
+    places = int(np.prod(output.shape[:2])) if operation.kind == "CONV_2D" else int(np.prod(output.shape))
+    return max(places * taps, int(np.prod(output.shape)), *(int(np.prod(tensor.shape)) for tensor in tensors))
 
 
 def _exact_product(rows: np.ndarray, kernel: np.ndarray) -> np.ndarray:

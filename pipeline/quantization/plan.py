@@ -1,11 +1,10 @@
 """Which tensor gets which grid: the bits of every kernel and every activation of a network (TensorFlow-free)."""
 
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 
-from pipeline.errors import UserError
 from pipeline.quantization.graph import FUSING, LINEAR, PASSING, Group, Node, groups_of, keeps_grid, nodes_of
 from pipeline.quantization.grid import Grid
+from pipeline.quantization.layer_bits import layer_bits
 from pipeline.quantization.support import check_supported
 
 
@@ -72,12 +71,12 @@ _DEVICE_ONLY = _Need(8, False)
 def plan(model, settings) -> Plan:
     """Decide the bits of every tensor of a functional float `model`; `settings`: the quantization method's fields.
 
-    Raises UserError for a network that cannot be quantized, and for an override that matches no layer.
+    Raises UserError for a network that cannot be quantized, and for bits given to layers that are not there.
     """
     nodes = nodes_of(model)
     check_supported(nodes)
     groups = groups_of(nodes)
-    bits = _layer_bits(nodes, settings)
+    bits = layer_bits(nodes, settings)
     needs = {end: _needs(end, nodes, groups, bits, settings) for end in groups}
     shared = _concatenated(nodes, groups)
     tied = {name: tensor_source(nodes[name].inputs[0], nodes, groups) for name in groups if keeps_grid(nodes[name])}
@@ -85,7 +84,7 @@ def plan(model, settings) -> Plan:
     for name, source in tied.items():
         tensors[name] = TensorPlan(tensors[source].grid, tensors[source].signed, False)
     requantized = _requantized(nodes, groups, bits, tensors, settings)
-    weight_bits = {name: layer_bits[0] for name, layer_bits in bits.items()}
+    weight_bits = {name: pair[0] for name, pair in bits.items()}
     return Plan(nodes, groups, weight_bits, tensors, requantized, shared, tied)
 
 
@@ -104,34 +103,6 @@ def is_signed(name: str, nodes: dict[str, Node]) -> bool:
     if node.kind in FUSING:
         return True
     return any(is_signed(source, nodes) for source in node.inputs)
-
-
-def _layer_bits(nodes, settings) -> dict[str, tuple[int, int]]:
-    """(weight bits, input activation bits) by linear layer: default, then first and last, then overrides in order."""
-    linear = [node.name for node in nodes.values() if node.kind in LINEAR]
-    ends = {name for name in linear if _at_input(name, nodes) or _at_output(name, nodes)}
-    bits = {}
-    for name in linear:
-        default = (settings.first_last_bits,) * 2 if name in ends else (settings.weight_bits, settings.activation_bits)
-        bits[name] = default
-    for override in settings.overrides:
-        matched = [name for name in linear if fnmatchcase(name, override.layers)]
-        if not matched:
-            there = ", ".join(linear)
-            raise UserError(f"quantization.overrides: '{override.layers}' matches no layer; there are: {there}")
-        for name in matched:
-            bits[name] = (override.weight_bits or bits[name][0], override.activation_bits or bits[name][1])
-    return bits
-
-
-def _at_input(name, nodes) -> bool:
-    sources = nodes[name].inputs
-    return not sources or all(nodes[s].kind not in LINEAR and _at_input(s, nodes) for s in sources)
-
-
-def _at_output(name, nodes) -> bool:
-    consumers = nodes[name].consumers
-    return not consumers or all(nodes[c].kind not in LINEAR and _at_output(c, nodes) for c in consumers)
 
 
 def _needs(end, nodes, groups, bits, settings) -> list[_Need]:

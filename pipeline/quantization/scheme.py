@@ -15,6 +15,7 @@ from pipeline.methods.quantization import Quantization
 from pipeline.quantization.layout import LowBitLayout
 from pipeline.quantization.model_access import (
     PREFIX,
+    float_network,
     kernel_quantizers,
     plan_of,
     quantize_scope,
@@ -24,6 +25,7 @@ from pipeline.quantization.model_access import (
 )
 from pipeline.quantization.plan import plan
 from pipeline.quantization.quantize_config import LowBitQuantizeRegistry
+from pipeline.quantization.tensor_scales import range_name
 
 
 class LowBitQuantizeScheme(QuantizeScheme):
@@ -79,10 +81,24 @@ def load_quantized(path: str | Path) -> tf_keras.Model:
 
 def rewrap(model: tf_keras.Model, smaller: tf_keras.Model) -> tf_keras.Model:
     """`smaller` (a float network with layers of the same names) quantized like `model`, with its activation ranges."""
-    quantized = quantize(smaller, settings_of(model))
-    ranges, quantizers = range_variables(model), kernel_quantizers(model)
+    return _with_ranges_of(model, quantize(smaller, settings_of(model)))
+
+
+def with_au_bits(model: tf_keras.Model, au_bits: dict[str, int]) -> tf_keras.Model:
+    """A copy of a quantized `model`, weights and ranges as trained, whose heads have other bits."""
+    settings = settings_of(model).model_copy(update={"au_bits": au_bits})
+    return _with_ranges_of(model, quantize(float_network(model), settings))
+
+
+def _with_ranges_of(model: tf_keras.Model, quantized: tf_keras.Model) -> tf_keras.Model:
+    """`quantized` with the ranges and kernel scales of `model`; a copy the model does not have gets its tensor's range."""
+    ranges, quantizers, decided = range_variables(model), kernel_quantizers(model), plan_of(quantized)
+    copied = {
+        decided.copy_name(name): decided.owner(decided.source(decided.nodes[name].inputs[0]))
+        for name in decided.requantized
+    }
     for name, variable in range_variables(quantized).items():
-        variable.assign(ranges[name])
+        variable.assign(ranges[name] if name in ranges else ranges[range_name(decided, copied[name], ranges)])
     for name, quantizer in kernel_quantizers(quantized).items():
         quantizer.per_channel = quantizers[name].per_channel
     return quantized

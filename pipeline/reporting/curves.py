@@ -1,4 +1,4 @@
-"""Figures over the epochs: loss, memorisation, accuracy."""
+"""Figures over the epochs: loss, memorisation, accuracy or F1."""
 
 from collections.abc import Iterator
 
@@ -7,9 +7,14 @@ from pipeline.reporting.line_chart import Line, Mark, line_chart, value_range
 from pipeline.reporting.naming import BASELINE, has_noise, method_name, short_name, unit_word
 from pipeline.reporting.read import Run, number
 from pipeline.reporting.summary import Curve, curve
+from pipeline.reporting.terms import is_multilabel, terms
 from pipeline.reporting.words import NOT_APPLICABLE, plain
 
 NUMBER_ROWS = 8
+METRIC_CAPTIONS = {
+    "clean": "Noisy validation is what a user without clean labels sees; clean test is what the network is worth.",
+    "given": "Validation and test subjects are measured against the annotators' labels, whatever these are worth.",
+}
 
 
 def runs(run: Run) -> Iterator[tuple[Run, str, str]]:
@@ -40,14 +45,14 @@ def loss_figure(run: Run) -> Figure | None:
     """Training and test loss (paper Fig. 1), or None if no epoch has recorded any."""
     train, objective = lines_of(run, "train_eval_loss"), lines_of(run, "train_loss", variant="training objective")
     panels = {
-        f"Training loss, {'noisy' if has_noise(run) else 'clean'} labels": objective + train,
-        "Test loss, clean labels": lines_of(run, "test_loss"),
+        f"Training loss, {_train_labels(run)} labels": objective + train,
+        f"Test loss, {terms(run).right} labels": lines_of(run, "test_loss"),
     }
     key = key_of_runs(run)
     if objective:
         key.append(KeyEntry("neutral", "dashed", "training objective (training mode, penalties included)"))
     caption = "Falling training loss with rising test loss is memorisation."
-    return _figure(panels, "cross-entropy (nats)", caption, key)
+    return _figure(panels, terms(run).unit, caption, key)
 
 
 def memorisation_figure(run: Run) -> Figure | None:
@@ -60,19 +65,26 @@ def memorisation_figure(run: Run) -> Figure | None:
     return _figure(panels, "share of labels (%)", caption, key_of_runs(run), limits=(0.0, 100.0))
 
 
-def accuracy_figure(run: Run) -> Figure | None:
-    """Noisy validation and clean test accuracy with result, oracle and moving statistics; None if not recorded."""
-    validation, test = (_with_moving(run, key) for key in ("val_accuracy", "test_accuracy"))
-    panels = {f"{'Noisy' if has_noise(run) else 'Clean'} validation labels": validation, "Clean test labels": test}
-    marks = {"Clean test labels": result_marks(run)}
+def metric_figure(run: Run) -> Figure | None:
+    """Noisy validation and clean test accuracy (or F1) with result, oracle and moving statistics; None if not recorded."""
+    named = terms(run)
+    validation, test = (_with_moving(run, key) for key in (named.val_key, named.test_key))
+    title = f"{named.right.capitalize()} test labels"
+    panels = {f"{_train_labels(run).capitalize()} validation labels": validation, title: test}
+    if is_multilabel(run):
+        panels["Noisy test labels"] = lines_of(run, "test_noisy_f1", factor=100)
+    marks = {title: result_marks(run)}
     key = key_of_runs(run)
     if any(line.variant for line in validation + test):
         key.append(KeyEntry("neutral", "dashed", "same weights with moving statistics"))
-    if marks["Clean test labels"]:
+    if marks[title]:
         key.append(KeyEntry("neutral", "dot", "the result of each seed"))
         key.append(KeyEntry("neutral", "diamond", "oracle: best test epoch of each seed, never the result"))
-    caption = "Noisy validation is what a user without clean labels sees; clean test is what the network is worth."
-    return _figure(panels, "accuracy (%)", caption, key, marks=marks)
+    return _figure(panels, f"{named.metric} (%)", METRIC_CAPTIONS[named.right], key, marks=marks)
+
+
+def _train_labels(run: Run) -> str:
+    return "noisy" if has_noise(run) else terms(run).right
 
 
 def _with_moving(run: Run, key: str) -> list[Line]:
@@ -82,14 +94,14 @@ def _with_moving(run: Run, key: str) -> list[Line]:
 
 def result_marks(run: Run) -> list[Mark]:
     """Each seed's selected epoch (dot) and its best test epoch (diamond)."""
-    marks = []
+    marks, named = [], terms(run)
     for each, css, _ in runs(run):
         for seed in each.finished:
-            chosen = number(seed.scores, "epoch_selected"), number(seed.scores, "metrics", "accuracy")
-            oracle = number(seed.scores, "oracle", "epoch"), number(seed.scores, "oracle", "test_accuracy")
-            for (epoch, accuracy), shape in ((oracle, "diamond"), (chosen, "dot")):
-                if epoch is not None and accuracy is not None:
-                    marks.append(Mark(epoch, 100 * accuracy, css, shape))
+            chosen = number(seed.scores, "epoch_selected"), number(seed.scores, *named.score)
+            oracle = number(seed.scores, "oracle", "epoch"), number(seed.scores, "oracle", named.test_key)
+            for (epoch, value), shape in ((oracle, "diamond"), (chosen, "dot")):
+                if epoch is not None and value is not None:
+                    marks.append(Mark(epoch, 100 * value, css, shape))
     return marks
 
 

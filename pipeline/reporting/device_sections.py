@@ -6,14 +6,13 @@ from pipeline.reporting.blocks import Block, Figure, Paragraph, Section, Table
 from pipeline.reporting.layer_blocks import histogram_figure, layer_table
 from pipeline.reporting.read import Json, Run, SeedRun, mapping, number, sequence
 from pipeline.reporting.summary import layers, shipped
+from pipeline.reporting.terms import terms
 from pipeline.reporting.verdict import compared_images
 
 KINDS = (("float32", "float"), ("int8", "method"), ("int4", "method"))
 UNVERIFIED = "No TFLite file has been verified: nothing is known about size, latency and exactness."
-VERIFICATION_HEAD = ("", "examples", "codes that differ", "largest difference", "decisions equal",
-                     "accuracy, Keras against LiteRT", "verdict")  # fmt: skip
-RUNTIME_HEAD = ("", "codes that differ", "largest difference", "decisions equal", "accuracy", "file size",
-                "latency, ms (10–90 %)")  # fmt: skip
+VERIFICATION_HEAD = ("", "examples", "codes that differ", "largest difference", "decisions equal")
+RUNTIME_HEAD = ("", "codes that differ", "largest difference", "decisions equal")
 RUNTIME_ROWS = (
     # name, key of "metrics", key of "kernels", file; empty: has none
     ("Keras evaluation", "keras", "", ""),
@@ -42,15 +41,16 @@ def device_sections(run: Run) -> tuple[Section, ...]:
 def _which(run: Run, seed: SeedRun) -> str:
     if len(run.verified) == 1:
         return f"The files of {seed.name}."
-    if number(seed.scores, "val_accuracy") is None:
+    if number(seed.scores, terms(run).val_key) is None:
         return f"The files of {seed.name}, the first that was verified."
-    return f"The files of {seed.name}, the one with the best validation accuracy."
+    return f"The files of {seed.name}, the one with the best validation {terms(run).short}."
 
 
 def _verification(run: Run) -> list[Block]:
+    head = (*VERIFICATION_HEAD, f"{terms(run).metric}, Keras against LiteRT", "verdict")
     rows = tuple(_verification_row(seed) for seed in run.seeds)
     limits = next((mapping(seed.verification, "limits") for seed in run.verified), {})
-    blocks: list[Block] = [Table(VERIFICATION_HEAD, rows, (_limit_row(limits),))]
+    blocks: list[Block] = [Table(head, rows, (_limit_row(limits),))]
     for seed in run.verified:
         if tensors := sequence(seed.verification, "float_tensors"):
             names = words.listing([str(tensor) for tensor in tensors])
@@ -100,7 +100,7 @@ def _files(run: Run, seed: SeedRun) -> list[Block]:
     caption = "Bars start at zero; whiskers span the 10th to the 90th percentile."
     figure = [Figure(caption, tuple(charts))] if charts else []
     absent = [Paragraph(_absent(run, kind), "note") for kind, _ in KINDS if number(sizes, kind) is None]
-    return [*figure, *absent, _runtime_table(seed), *_runtime_notes(run, latencies)]
+    return [*figure, *absent, _runtime_table(run, seed), *_runtime_notes(run, latencies)]
 
 
 def _absent(run: Run, kind: str) -> str:
@@ -111,7 +111,7 @@ def _absent(run: Run, kind: str) -> str:
 
 def _runtime_notes(run: Run, latencies: Json) -> list[Block]:
     notes = [
-        f"Codes and decisions: against the integer model, on {compared_images(run)}; its accuracy is on these too."
+        f"Codes and decisions: against the integer model, on {compared_images(run)}; its {terms(run).short} is on these too."
     ]
     if runs := next(filter(None, (number(latencies, kind, "runs") for kind, _ in KINDS)), None):
         notes.append(f"Latency: median of {words.count(runs)} calls with one image, on one thread.")
@@ -141,19 +141,20 @@ def _with_ratio(text: str, value: float, whole: float | None, kind: str) -> str:
     return text if whole is None or kind == "float32" else f"{text}, {words.ratio(value, whole)}"
 
 
-def _runtime_table(seed: SeedRun) -> Table:
-    return Table(RUNTIME_HEAD, tuple(_runtime_row(seed.verification, *row) for row in RUNTIME_ROWS))
+def _runtime_table(run: Run, seed: SeedRun) -> Table:
+    head = (*RUNTIME_HEAD, terms(run).metric, "file size", "latency, ms (10–90 %)")
+    return Table(head, tuple(_runtime_row(seed.verification, *row) for row in RUNTIME_ROWS))
 
 
 def _runtime_row(record: Json, name: str, metric: str, kernel: str, file: str) -> tuple[str, ...]:
     kernels = mapping(record, "kernels", kernel)
-    accuracy = number(record, "metrics", metric)
+    reached = number(record, "metrics", metric)
     return (
         name,
         words.or_dash(words.mismatch(number(kernels, "code_mismatch"))),
         words.or_dash(words.count(number(kernels, "max_code_difference"))),
         words.or_dash(words.agreement(number(kernels, "decision_agreement"))),
-        words.or_dash(words.percent(number(kernels, "accuracy") if accuracy is None else accuracy, 2)),
+        words.or_dash(words.percent(number(kernels, "metric") if reached is None else reached, 2)),
         words.or_dash(words.kilobytes(number(record, "size_bytes", file))),
         _latency_cell(mapping(record, "latency_ms", file)),
     )

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from pipeline.reporting.read import Json, Run, mapping, number, sequence
+from pipeline.reporting.terms import terms
 from pipeline.reporting.words import listing, percent
 
 BASELINE = "baseline"
@@ -56,7 +57,11 @@ def noise_phrase(run: Run) -> str:
     if kind is None:
         return "label noise this folder does not record"
     if kind == "none":
-        return "clean labels"
+        return f"{terms(run).right} labels"
+    if kind == "annotators":
+        return f"label noise as annotators make it (strength {noise.get('strength')})"
+    if kind == "per_label":
+        return "label noise by action unit"
     rate = number(noise, "rate")
     words = str(kind).replace("_", "-")
     return f"{words} label noise" if rate is None else f"{percent(rate, 0)} {words} label noise"
@@ -65,6 +70,13 @@ def noise_phrase(run: Run) -> str:
 def has_noise(run: Run) -> bool:
     """Whether the configuration corrupts labels (unknown counts as yes: the numbers decide)."""
     return not run.config or mapping(run.config, "noise").get("kind", "none") != "none"
+
+
+def untouched(run: Run) -> str:
+    """What a run without noise was trained on."""
+    if terms(run).right == "clean":
+        return "the training labels were left clean"
+    return "no label was changed; how many the annotators got wrong is unknown"
 
 
 def unit_word(run: Run, n: int) -> str:

@@ -32,13 +32,14 @@ class SeedRun:
 
 @dataclass(frozen=True)
 class Run:
-    """A run folder; `baseline` is the run at `baseline_folder` beside it, `notes` what could not be read."""
+    """A run folder; `data` is data.json, `baseline` the run at `baseline_folder`, `notes` what could not be read."""
 
     name: str
     config: Json
     config_text: str
     environment: Json
     status: Json
+    data: Json
     seeds: tuple[SeedRun, ...]
     baseline: "Run | None"
     baseline_folder: str
@@ -93,6 +94,7 @@ def _read_folder(folder: Path, notes: list[str], baseline_folder: str, baseline:
         config_text=config_text,
         environment=_read_json(folder / "environment.json", notes),
         status=_read_json(folder / "status.json", notes),
+        data=_read_json(folder / "data.json", notes),
         seeds=_read_seeds(folder, notes),
         baseline=baseline,
         baseline_folder=baseline_folder,

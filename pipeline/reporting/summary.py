@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from math import sqrt
 from statistics import fmean, stdev
 
-from pipeline.reporting.read import Json, Run, SeedRun, number, sequence
+from pipeline.reporting.read import Json, Run, SeedRun, mapping, number, sequence
+from pipeline.reporting.terms import terms
 
 # 97.5 % quantiles of Student's t for 1, 2, ... degrees of freedom (any statistics table).
 T_QUANTILES = (
@@ -39,6 +40,11 @@ class Spread:
     def high(self) -> float:
         """The largest."""
         return max(self.values)
+
+    @property
+    def deviation(self) -> float | None:
+        """Their standard deviation (n - 1), None for one seed."""
+        return stdev(self.values) if self.n > 1 else None
 
     def interval(self) -> tuple[float, float] | None:
         """The 95 % confidence interval of the mean (Student's t), or None for one seed."""
@@ -104,15 +110,17 @@ def worst(run: Run, key: str, pick: Callable[[Iterable[float]], float]) -> float
 
 
 def shipped(run: Run) -> SeedRun | None:
-    """The verified seed with the best validation accuracy (without one: the first), whose files a user gets."""
-    return max(run.verified, key=lambda seed: number(seed.scores, "val_accuracy") or 0.0, default=None)
+    """The verified seed with the best validation metric (without one: the first), whose files a user gets."""
+    key = terms(run).val_key
+    return max(run.verified, key=lambda seed: number(seed.scores, key) or 0.0, default=None)
 
 
 def missing_seeds(run: Run) -> tuple[str, ...]:
     """The seeds the configuration asks for, or that have begun, and that have no scores."""
-    begun = {seed.seed for seed in run.seeds}
-    wanted = (seed for seed in sequence(run.config, "seeds") if isinstance(seed, int))
-    absent = [f"seed{seed}" for seed in wanted if seed not in begun]
+    begun = {seed.name for seed in run.seeds}
+    seeds = [f"seed{seed}" for seed in sequence(run.config, "seeds") if isinstance(seed, int)]
+    folds = [f"-fold{fold}" for fold in sequence(mapping(run.config, "data"), "folds") if isinstance(fold, int)]
+    absent = [seed + fold for seed in seeds for fold in folds or [""] if seed + fold not in begun]
     return tuple(absent + [seed.name for seed in run.seeds if not seed.scores])
 
 

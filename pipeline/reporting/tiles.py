@@ -4,23 +4,24 @@ from typing import Literal
 
 from pipeline.reporting import words
 from pipeline.reporting.blocks import Tile
-from pipeline.reporting.naming import has_noise
+from pipeline.reporting.naming import has_noise, untouched
 from pipeline.reporting.read import Json, Run, mapping, number
 from pipeline.reporting.summary import compare, shipped, worst
+from pipeline.reporting.terms import terms
 from pipeline.reporting.verdict import compared_images
 
 
 def headline_tiles(run: Run) -> tuple[Tile, ...]:
-    """Accuracy, memorised labels, size, latency, exactness; each says so when it is missing."""
-    return _accuracy(run), _memorised(run), _size(run), _latency(run), _codes(run), _decisions(run)
+    """Accuracy or F1, memorised labels, size, latency, exactness; each says so when it is missing."""
+    return _metric(run), _memorised(run), _size(run), _latency(run), _codes(run), _decisions(run)
 
 
 def _missing(label: str, why: str) -> Tile:
     return Tile(label, words.MISSING, why, "missing")
 
 
-def _accuracy(run: Run) -> Tile:
-    label, accuracy = "clean test accuracy", compare(run, "metrics", "accuracy")
+def _metric(run: Run) -> Tile:
+    label, accuracy = terms(run).test, compare(run, *terms(run).score)
     if accuracy.method is None:
         return _missing(label, "no seed has finished")
     value = words.percent(accuracy.method.mean)
@@ -33,7 +34,7 @@ def _accuracy(run: Run) -> Tile:
 def _memorised(run: Run) -> Tile:
     label, share = "wrong labels memorised", compare(run, "train_noisy_fit")
     if not has_noise(run):
-        return Tile(label, "none", "the training labels were left clean")
+        return Tile(label, "none", untouched(run))
     if share.method is None:
         return _missing(label, "no seed has recorded it")
     value = words.percent(share.method.mean)

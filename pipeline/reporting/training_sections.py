@@ -1,19 +1,19 @@
-"""The sections about what was learnt: results by seed, loss, memorisation, accuracy, label noise."""
+"""The sections about what was learnt: results by seed, loss, memorisation, accuracy or F1, label noise."""
 
 from pipeline.reporting import words
 from pipeline.reporting.blocks import Block, Figure, Paragraph, Section, Table
-from pipeline.reporting.curves import accuracy_figure, loss_figure, memorisation_figure
+from pipeline.reporting.curves import loss_figure, memorisation_figure, metric_figure
 from pipeline.reporting.naming import has_noise, noise_phrase
 from pipeline.reporting.read import Run, SeedRun, mapping, number
 from pipeline.reporting.summary import Comparison, Spread, compare
+from pipeline.reporting.terms import Terms, terms
 
-RESULT_HEAD = ("", "clean test accuracy", "oracle (best test epoch)", "wrong labels memorised",
-               "noisy validation accuracy", "epoch used", "time")  # fmt: skip
 NOISE_HEAD = ("", "wrong labels", "share wrong", "wrong labels reproduced", "right labels reproduced",
               "validation, noisy", "validation, clean")  # fmt: skip
-NOISE_SCORES = ("train_noisy_fit", "train_clean_fit", "val_accuracy", "val_clean_accuracy")
+NOISE_FITS = ("train_noisy_fit", "train_clean_fit")
+METRIC_WITH_ARTICLE = {"accuracy": "an accuracy", "F1": "an F1"}
 ORACLE = (
-    "The oracle picks its epoch with the clean test labels nobody has in practice: it shows what stopping at the right "
+    "The oracle picks its epoch with the test labels nobody has in practice: it shows what stopping at the right "
     "moment would have been worth, and is never a result. Brackets: range over the seeds; for the "
     "difference, the 95 % t interval of its mean over the pairs."
 )
@@ -25,9 +25,14 @@ def training_sections(run: Run) -> tuple[Section, ...]:
         Section("results", "Results by seed", tuple(_results(run))),
         Section("loss", "Loss", (_or_words(loss_figure(run), "No epoch has recorded a loss yet."),)),
         Section("memorisation", "Memorisation", tuple(_memorisation(run))),
-        Section("accuracy", "Accuracy", tuple(_accuracy(run))),
+        Section("accuracy", _title(terms(run).metric), tuple(_metric(run))),
         Section("noise", "Label noise", tuple(_noise(run))),
     )
+
+
+def _title(metric: str) -> str:
+    """`Accuracy`, `Mean F1`."""
+    return metric[0].upper() + metric[1:]
 
 
 def _or_words(figure: Figure | None, otherwise: str) -> Block:
@@ -41,7 +46,7 @@ def _results(run: Run) -> list[Block]:
     if run.baseline:
         rows += _result_rows("baseline, ", run.baseline)
         foot += [_mean_row("baseline, mean", run.baseline), _difference_row(run)]
-    blocks: list[Block] = [Table(RESULT_HEAD, tuple(rows), tuple(foot) if run.finished else ())]
+    blocks: list[Block] = [Table(_result_head(run), tuple(rows), tuple(foot) if run.finished else ())]
     if run.baseline is None:
         blocks.append(Paragraph(_no_baseline(run), "note"))
     return [*blocks, Paragraph(_selection(run))]
@@ -54,30 +59,40 @@ def _no_baseline(run: Run) -> str:
 
 
 def _result_rows(prefix: str, run: Run) -> list[tuple[str, ...]]:
-    return [(prefix + seed.name, *_result_cells(seed)) for seed in run.seeds]
+    return [(prefix + seed.name, *_result_cells(seed, terms(run))) for seed in run.seeds]
 
 
-def _result_cells(seed: SeedRun) -> tuple[str, ...]:
+def _result_head(run: Run) -> tuple[str, ...]:
+    named = terms(run)
+    validation = f"{'noisy' if has_noise(run) else named.right} validation {named.short}"
+    return (
+        "", named.test, "oracle (best test epoch)", "wrong labels memorised", validation, "epoch used", "time"
+    )  # fmt: skip
+
+
+def _result_cells(seed: SeedRun, named: Terms) -> tuple[str, ...]:
     if not seed.scores:
         reached = f"unfinished after {int(seed.epochs[-1]['epoch'])} epochs" if seed.epochs else "not begun"
-        return (reached, *(words.NOT_APPLICABLE,) * (len(RESULT_HEAD) - 2))
+        return (reached, *(words.NOT_APPLICABLE,) * 5)
     scores, oracle = seed.scores, number(seed.scores, "oracle", "epoch")
-    best = words.percent(number(scores, "oracle", "test_accuracy"))
+    best = words.percent(number(scores, "oracle", named.test_key))
     used, ran = number(scores, "epoch_selected"), number(scores, "epochs_run")
     return (
-        words.percent(number(scores, "metrics", "accuracy")),
+        words.percent(number(scores, *named.score)),
         words.or_dash(best) if oracle is None else f"{best}, epoch {oracle:.0f}",
-        *(words.or_dash(words.percent(number(scores, key))) for key in ("train_noisy_fit", "val_accuracy")),
+        *(words.or_dash(words.percent(number(scores, key))) for key in ("train_noisy_fit", named.val_key)),
         words.NOT_APPLICABLE if used is None else f"{used:.0f} of {words.count(ran)}",
         words.or_dash(words.duration(number(scores, "seconds"))),
     )
 
 
-MEAN_PATHS = (("metrics", "accuracy"), ("oracle", "test_accuracy"), ("train_noisy_fit",), ("val_accuracy",))
+def _mean_paths(run: Run) -> tuple[tuple[str, ...], ...]:
+    named = terms(run)
+    return named.score, ("oracle", named.test_key), ("train_noisy_fit",), (named.val_key,)
 
 
 def _mean_row(name: str, run: Run) -> tuple[str, ...]:
-    spreads = [compare(run, *path).method for path in MEAN_PATHS]
+    spreads = [compare(run, *path).method for path in _mean_paths(run)]
     n = f", n = {len(run.finished)}"
     return (name + n, *(_mean_cell(spread) for spread in spreads), *_no_epoch_no_time())
 
@@ -91,7 +106,7 @@ def _mean_cell(spread: Spread | None) -> str:
 
 
 def _difference_row(run: Run) -> tuple[str, ...]:
-    cells = [_difference_cell(compare(run, *path)) for path in MEAN_PATHS]
+    cells = [_difference_cell(compare(run, *path)) for path in _mean_paths(run)]
     return ("difference, paired", *cells, *_no_epoch_no_time())
 
 
@@ -120,14 +135,20 @@ def _memorisation(run: Run) -> list[Block]:
     figure = memorisation_figure(run)
     blocks = [_or_words(figure, "No epoch has recorded how many training labels are reproduced.")]
     if not has_noise(run):
-        blocks.insert(0, Paragraph("The labels were left clean: there are no wrong labels to memorise.", "note"))
+        blocks.insert(0, Paragraph(_nothing_wrong(run), "note"))
     elif figure and len(figure.panels) == 1:
         blocks.append(Paragraph("Only one of wrong and right labels was recorded.", "note"))
     return blocks
 
 
-def _accuracy(run: Run) -> list[Block]:
-    blocks = [_or_words(accuracy_figure(run), "No epoch has recorded an accuracy yet.")]
+def _nothing_wrong(run: Run) -> str:
+    if terms(run).right == "clean":
+        return "The labels were left clean: there are no wrong labels to memorise."
+    return "No label was changed. Which of the annotators' labels are wrong is unknown, so nothing can be counted."
+
+
+def _metric(run: Run) -> list[Block]:
+    blocks = [_or_words(metric_figure(run), f"No epoch has recorded {METRIC_WITH_ARTICLE[terms(run).short]} yet.")]
     if number(mapping(run.config, "data"), "val_fraction") == 0:
         blocks.append(Paragraph("There is no validation split (data.val_fraction: 0), so no validation curve.", "note"))
     if gap := _gap_to_oracle(run):
@@ -143,7 +164,7 @@ def _gap_to_oracle(run: Run) -> str:
 
 
 def _gap(run: Run) -> str:
-    used, best = compare(run, "metrics", "accuracy").method, compare(run, "oracle", "test_accuracy").method
+    used, best = (compare(run, *path).method for path in _mean_paths(run)[:2])
     return f"{100 * (best.mean - used.mean):.1f} points" if used and best else ""
 
 
@@ -157,13 +178,14 @@ def _noise(run: Run) -> list[Block]:
         described += " Redrawn labels can hit the true class again, so fewer labels are wrong than were redrawn."
     if not counted:
         return [Paragraph(described), Paragraph("Which labels were corrupted is not recorded in this folder.", "note")]
-    return [Paragraph(described), Table(NOISE_HEAD, tuple(_noise_row(seed) for seed in counted))]
+    return [Paragraph(described), Table(NOISE_HEAD, tuple(_noise_row(seed, terms(run)) for seed in counted))]
 
 
-def _noise_row(seed: SeedRun) -> tuple[str, ...]:
+def _noise_row(seed: SeedRun, named: Terms) -> tuple[str, ...]:
     return (
         seed.name,
         f"{words.count(seed.wrong_labels)} of {words.count(seed.all_labels)}",
         words.percent(seed.wrong_labels / seed.all_labels) if seed.all_labels else words.NOT_APPLICABLE,
-        *(words.or_dash(words.percent(number(seed.scores, key))) for key in NOISE_SCORES),
+        *(words.or_dash(words.percent(number(seed.scores, key))) for key in NOISE_FITS),
+        *(words.or_dash(words.percent(number(seed.scores, key))) for key in (named.val_key, named.val_clean_key)),
     )

@@ -5,8 +5,14 @@ from pipeline.reporting.blocks import Verdict, VerdictState
 from pipeline.reporting.naming import data_name, has_noise, method_name, noise_phrase, unit_word
 from pipeline.reporting.read import Json, Run, mapping, number, sequence
 from pipeline.reporting.summary import Comparison, Spread, compare, missing_seeds, shipped, spread, worst
+from pipeline.reporting.terms import is_multilabel, terms
 
 OTHER_KERNELS = {"builtin": "The int8 file with builtin kernels", "int4": "The int4 file"}
+ALL_POSITIVE = ("metrics", "f1_all_positive_mean")
+NOTHING_WRONG = {
+    "clean": "The training labels were left clean, so there was nothing wrong to memorise.",
+    "given": "No label was changed, so how many wrong ones it memorised is unknown.",
+}
 HEADLINES = {"pass": "PASS", "fail": "FAIL", "unverified": "NOT VERIFIED", "unfinished": "UNFINISHED"}
 
 
@@ -57,7 +63,13 @@ def _warnings(run: Run) -> list[str]:
         warnings.append(f"The baseline's folder {run.baseline_folder} is not there: nothing to compare with.")
     if run.baseline and (missing := missing_seeds(run.baseline)):
         warnings.append(f"The baseline has not finished {words.listing(missing)}.")
-    return warnings + _unfaithful_kernels(run) + [f"Not read: {note}." for note in _notes(run)]
+    return warnings + _undefined(run) + _unfaithful_kernels(run) + [f"Not read: {note}." for note in _notes(run)]
+
+
+def _undefined(run: Run) -> list[str]:
+    """How many metrics of action units do not exist; the section on action units says why."""
+    units = {str(each).partition(":")[0] for seed in run.finished for each in sequence(seed.scores, "undefined")}
+    return [f"Some metrics are undefined for {words.listing(sorted(units))}: see action units."] if units else []
 
 
 def _unfaithful_kernels(run: Run) -> list[str]:
@@ -85,9 +97,9 @@ def _notes(run: Run) -> list[str]:
 def _sentences(run: Run) -> list[str]:
     if not run.finished:
         return [f"No seed of this run on {data_name(run)} has finished, so there is no result yet."]
-    accuracy = compare(run, "metrics", "accuracy")
+    reached = compare(run, *terms(run).score)
     device = _device_sentences(run) if run.verified else [_unverified_sentence()]
-    return [_accuracy(run, accuracy), _gain(run, accuracy), *_memorised(run), *device]
+    return [_reached(run, reached), *_against_noisy(run), _gain(run, reached), *_memorised(run), *device]
 
 
 def mean_and_range(spread: Spread | None, run: Run) -> str:
@@ -100,26 +112,38 @@ def mean_and_range(spread: Spread | None, run: Run) -> str:
     return f"{words.percent(spread.mean)} (mean of {unit_word(run, spread.n)}, {low} to {high})"
 
 
-def _accuracy(run: Run, accuracy: Comparison) -> str:
+def _reached(run: Run, reached: Comparison) -> str:
     method = method_name(run)
     network = f"the network with {method}" if method else "the network (no method: a baseline)"
     start = f"Trained on {data_name(run)} with {noise_phrase(run)}, {network}"
-    if accuracy.method is None:
-        return f"{start} has finished, but its clean test accuracy is missing."
-    return f"{start} classifies {mean_and_range(accuracy.method, run)} of the clean test images correctly."
+    if reached.method is None:
+        return f"{start} has finished, but its {terms(run).test} is missing."
+    value = mean_and_range(reached.method, run)
+    if not is_multilabel(run):
+        return f"{start} classifies {value} of the clean test images correctly."
+    return f"{start} reaches a mean F1 of {value} on subjects it never saw, against the {terms(run).right} labels."
 
 
-def _gain(run: Run, accuracy: Comparison) -> str:
+def _against_noisy(run: Run) -> list[str]:
+    """What action units add: F1 against noisy labels, and what saying yes to everything would reach."""
+    if not is_multilabel(run):
+        return []
+    noisy, trivial = compare(run, "metrics_noisy", "f1_mean").method, compare(run, *ALL_POSITIVE).method
+    sentences = [f"Against the noisy labels of the same images it is {mean_and_range(noisy, run)}."] if noisy else []
+    return sentences + ([f"Calling every unit present would reach {words.percent(trivial.mean)}."] if trivial else [])
+
+
+def _gain(run: Run, reached: Comparison) -> str:
     if run.baseline is None:
         return "No baseline is there to compare with, so what the method gains is unknown."
-    if accuracy.baseline is None:
+    if reached.baseline is None:
         return "The baseline has no finished seed yet, so what the method gains is unknown."
-    reached = mean_and_range(accuracy.baseline, run)
-    return f"The baseline, trained on the same labels in the same order, reaches {reached}{_difference(accuracy)}."
+    theirs = mean_and_range(reached.baseline, run)
+    return f"The baseline, trained on the same labels in the same order, reaches {theirs}{_difference(reached)}."
 
 
-def _difference(accuracy: Comparison) -> str:
-    difference = accuracy.difference
+def _difference(reached: Comparison) -> str:
+    difference = reached.difference
     if difference is None:
         return "; no seed of both has finished, so the difference is unknown"
     size = words.points(abs(difference.mean)).lstrip("+")
@@ -134,7 +158,7 @@ def _difference(accuracy: Comparison) -> str:
 
 def _memorised(run: Run) -> list[str]:
     if not has_noise(run):
-        return ["The training labels were left clean, so there was nothing wrong to memorise."]
+        return [NOTHING_WRONG[terms(run).right]]
     share = compare(run, "train_noisy_fit")
     if share.method is None:
         return ["How many of the wrong training labels it memorised is missing."]
@@ -193,7 +217,10 @@ def _decisions(run: Run) -> str:
     equal, examples = worst(run, "decision_agreement", min), worst(run, "examples", min)
     if equal is None:
         return ""
-    decisions = f"{words.count(examples)} decisions" if examples else "decisions"
+    decisions = "decisions"
+    if examples:
+        count = words.count(examples)
+        decisions = f"decisions on {count} images" if is_multilabel(run) else f"{count} decisions"
     return f"{words.agreement(equal)} of the {decisions} equal those of the Keras evaluation"
 
 

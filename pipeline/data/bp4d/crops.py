@@ -1,0 +1,106 @@
+"""Face crops of indexed frames, cut out and encoded as JPEG by a pool of threads, in order."""
+
+import os
+import threading
+from collections import Counter, deque
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+from pipeline.data.bp4d.frame_index import FrameIndex
+from pipeline.data.bp4d.layout import Layout
+from pipeline.data.bp4d.places import Places, read_places
+from pipeline.faces.blazeface import FaceDetector
+from pipeline.faces.crop import CropRecipe, Square
+from pipeline.faces.image_files import UnreadableImage, read_image
+
+JPEG = (
+    *(cv2.IMWRITE_JPEG_QUALITY, 95),
+    *(cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444),
+)
+LANDMARKS, BOX, DETECTOR, CENTRE = "landmarks", "box", "detector", "centre"
+AHEAD = 16  # crops under way for each thread
+
+
+class Crop(NamedTuple):
+    """The row of the index, the JPEG's bytes (None: the image cannot be read), and what placed the crop."""
+
+    row: int
+    jpeg: bytes | None
+    source: str
+
+
+class Cropper:
+    """Cuts faces out; safe to call from several threads."""
+
+    def __init__(self, found: Layout, recipe: CropRecipe, use_detector: bool):
+        self._found, self._recipe, self._use_detector = found, recipe, use_detector
+        self._own = threading.local()
+
+    def crop(self, index: FrameIndex, row: int, places: Places) -> Crop:
+        """The crop of row `row` of the index."""
+        file = index.files[row]
+        try:
+            image = read_image(self._found.images / file)
+        except UnreadableImage:
+            return Crop(row, None, "")
+        square, source = self._square(image, int(Path(file).stem), places)
+        pixels = self._recipe.cut(image, square)
+        stored = pixels if self._recipe.grey else cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)
+        return Crop(row, cv2.imencode(".jpg", stored, JPEG)[1].tobytes(), source)
+
+    def _square(self, image: np.ndarray, number: int, places: Places) -> tuple[Square, str]:
+        if number in places.eyes:
+            eyes = places.eyes[number]
+            return self._recipe.from_eyes(eyes[:2], eyes[2:]), LANDMARKS
+        if number in places.boxes:
+            return self._recipe.from_box(places.boxes[number]), BOX
+        faces = self._detector().detect(image) if self._use_detector else []
+        if faces:
+            return self._recipe.from_eyes(faces[0].right_eye, faces[0].left_eye), DETECTOR
+        return self._recipe.centre(*image.shape[:2]), CENTRE
+
+    def _detector(self) -> FaceDetector:
+        """This thread's detector: an interpreter serves one thread."""
+        if not hasattr(self._own, "detector"):
+            self._own.detector = FaceDetector()
+        return self._own.detector
+
+
+def face_crops(found: Layout, index: FrameIndex, recipe: CropRecipe, use_detector: bool) -> Iterator[Crop]:
+    """The crops of all rows of the index, in order; abandoning the iterator stops the threads.
+
+    Raises:
+        UserError: a file of landmarks or boxes cannot be used.
+    """
+    cropper, threads = Cropper(found, recipe, use_detector), os.cpu_count() or 1
+    pending: deque = deque()
+    pool = ThreadPoolExecutor(threads, thread_name_prefix="crops")
+    try:
+        for row, places in _with_places(found, index):
+            pending.append(pool.submit(cropper.crop, index, row, places))
+            if len(pending) >= AHEAD * threads:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _with_places(found: Layout, index: FrameIndex) -> Iterator[tuple[int, Places]]:
+    """Every row of the index with the faces of its sequence, whose files are read once."""
+    last, places = None, Places({}, {})
+    for row in range(len(index)):
+        sequence = (str(index.subjects[row]), str(index.tasks[row]))
+        if sequence != last:
+            last, places = sequence, read_places(found.places.get(sequence, ()))
+        yield row, places
+
+
+def summary(sources: Counter) -> dict[str, int]:
+    """How many crops each source placed, all four named."""
+    return {source: sources[source] for source in (LANDMARKS, BOX, DETECTOR, CENTRE)}

@@ -1,0 +1,92 @@
+"""Where a BP4D folder keeps its images, its labels and, if there are any, its landmarks and boxes."""
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.errors import UserError
+
+IMAGE_FOLDERS = ("Sequences(2D+3D)", "Sequences", "BP4D-training", "BP4D/img", "img", "images", "2D+3D", ".")
+LABEL_FOLDERS = ("AUCoding/AU_OCC", "AUCoding", "AU_OCC", "label", "labels", ".")
+PLACE_FOLDERS = ("Landmarks", "Boxes")
+PACKED_IN = (".", "BP4D", "BP4D-training")  # folders that an unpacked archive puts around the others
+CLEAN = "AU_OCC_clean"
+TASK = re.compile(r"T\d+", re.IGNORECASE)
+SEQUENCE_FILE = re.compile(rf"(?P<subject>[^_.][^_]*)_(?P<task>{TASK.pattern})\.csv", re.IGNORECASE)
+
+Sequence = tuple[str, str]  # subject and task, such as ("F001", "T1")
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The folders of a data set; `labels`, `clean` and `places` map a sequence to its CSV file(s)."""
+
+    root: Path
+    images: Path
+    labels: dict[Sequence, Path]
+    clean: dict[Sequence, Path]
+    places: dict[Sequence, tuple[Path, ...]]
+
+
+def find_layout(root: Path) -> Layout:
+    """The layout of the data set in `root`.
+
+    Raises:
+        UserError: no label files or no image folder; says what to request and which folders were looked at.
+    """
+    label_folders = _candidates(root, LABEL_FOLDERS)
+    label_folder = next((folder for folder in label_folders if sequence_files(folder)), None)
+    if label_folder is None:
+        raise UserError(missing_bp4d(root, "no folder with label files such as F001_T1.csv", label_folders))
+    labels = sequence_files(label_folder)
+    image_folders = _candidates(root, IMAGE_FOLDERS)
+    images = next((folder for folder in image_folders if _holds_any(folder, labels)), None)
+    if images is None:
+        subject, task = next(iter(labels))
+        reason = f"label files in {label_folder}, but no folder with images such as {subject}/{task}/"
+        raise UserError(missing_bp4d(root, reason, image_folders))
+    return Layout(root, images, labels, sequence_files(label_folder.parent / CLEAN), _place_files(root))
+
+
+def sequence_files(folder: Path) -> dict[Sequence, Path]:
+    """{(subject, task): file} of the files called like F001_T1.csv in a folder, sorted; {} if there is no folder."""
+    files = sorted(folder.iterdir()) if folder.is_dir() else []
+    matches = ((SEQUENCE_FILE.fullmatch(path.name), path) for path in files)
+    return {(match["subject"], match["task"].upper()): path for match, path in matches if match}
+
+
+def missing_bp4d(root: Path, reason: str, looked: Iterable[Path]) -> str:
+    """What to tell who has no BP4D: what is missing, how to get it, and what works without."""
+    found = sorted(path.name for path in root.iterdir() if path.is_dir()) if root.is_dir() else None
+    state = f"its folders: {', '.join(found[:20]) or 'none'}" if found is not None else "it does not exist"
+    lines = [
+        f"BP4D was not found in {root}: {reason} ({state}). Looked at:",
+        *(f"  {path}" for path in looked),
+        "Do one of:",
+        f"  request BP4D-Spontaneous from Binghamton University (a signed agreement), and unpack it to {root} or set",
+        f"  data.root to its folder; it holds {IMAGE_FOLDERS[0]}/F001/T1/2440.jpg and {LABEL_FOLDERS[0]}/F001_T1.csv",
+        "  run qat_configs/synthetic_faces.yaml instead: the same experiment on faces rendered on the spot",
+    ]
+    return "\n".join(lines)
+
+
+def _candidates(root: Path, names: tuple[str, ...]) -> list[Path]:
+    return list(dict.fromkeys(root / outer / name for outer in PACKED_IN for name in names))
+
+
+def _holds_any(folder: Path, sequences: Iterable[Sequence]) -> bool:
+    return folder.is_dir() and any((folder / subject / task).is_dir() for subject, task in sequences)
+
+
+def _place_files(root: Path) -> dict[Sequence, tuple[Path, ...]]:
+    """The CSV files with landmarks and boxes of every sequence; landmarks come first."""
+    found: dict[Sequence, tuple[Path, ...]] = {}
+    for sequence, path in _all_places(root):
+        found[sequence] = (*found.get(sequence, ()), path)
+    return found
+
+
+def _all_places(root: Path) -> Iterator[tuple[Sequence, Path]]:
+    for folder in _candidates(root, PLACE_FOLDERS):
+        yield from sequence_files(folder).items()

@@ -1,0 +1,141 @@
+"""From the config section `data` to a set of face crops: find, index, prepare once, open."""
+
+import fcntl
+import hashlib
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TextIO
+
+import numpy as np
+
+from pipeline.data.au_set import AuSet
+from pipeline.data.bp4d.frame_index import FrameIndex, Tally, check_missing, index_frames
+from pipeline.data.bp4d.layout import Layout, find_layout
+from pipeline.data.counter import counted
+from pipeline.data.prepared import quietly, tfds_folder
+from pipeline.data.record_images import RecordImages
+from pipeline.data.record_table import DamagedRecords, RecordTable, read_table
+from pipeline.faces.crop import CropRecipe
+from pipeline.run_files import clear_disk_errors
+
+METADATA = "metadata.json"  # of TFDS
+IN_MEMORY_BYTES = 400_000_000  # larger sets stay on the disk
+
+
+def load_aus(data: Any, terminal: TextIO | None = None) -> AuSet:
+    """All frames of the data set that the config section `data` describes, ordered by subject, task and frame.
+
+    Their crops are prepared once, in TFDS's folder, and prepared again if the folder they come from changes or the
+    prepared files are damaged. Progress goes to `terminal`.
+
+    Raises:
+        UserError: no data set, a file in it that cannot be used, or more missing than `max_missing` allows.
+        RunFailed: the disk is full.
+    """
+    found = find_layout(_root(data, terminal))
+    index = index_frames(found, data.aus, data.frame_step, getattr(data, "frame_offset", 0))
+    check_missing(index.missing, index.coded, data.max_missing)
+    recipe = CropRecipe(data.image_size, data.crop.side, data.crop.eye_line, data.grey)
+    builder = _builder(data, found, index, recipe, terminal)
+    with _lock(Path(builder.data_dir)):
+        table, notes = _prepared(builder, terminal)
+    check_missing(Tally.from_dict(notes["skipped"]), index.coded, data.max_missing)
+    columns = table.columns
+    return AuSet(
+        images=_in_memory(RecordImages.of(table, recipe.shape)),
+        labels=columns["labels"].astype(np.uint8),
+        clean_labels=columns["clean_labels"].astype(np.uint8) if "clean_labels" in columns else None,
+        subjects=columns["subject"],
+        tasks=columns["task"],
+        frames=columns["frame"][:, 0],
+        au_names=data.au_names,
+        crop=notes["crop"],
+        skipped=notes["skipped"],
+    )
+
+
+def _root(data: Any, terminal: TextIO | None) -> Path:
+    """The folder in BP4D's layout; synthetic faces are rendered first."""
+    if data.name == "synthetic_faces":
+        from pipeline.data.synthetic_faces import ensure_rendered
+
+        return ensure_rendered(data, terminal)
+    return Path(data.root).expanduser() if data.root is not None else tfds_folder() / "downloads" / "manual" / "bp4d"
+
+
+def _builder(data: Any, found: Layout, index: FrameIndex, recipe: CropRecipe, terminal: TextIO | None) -> Any:
+    from pipeline.data.bp4d.builder import Bp4d, Bp4dConfig
+
+    colours = "grey" if recipe.grey else "rgb"
+    shape = f"{recipe.size}px-{colours}-side{recipe.side:g}-eyes{recipe.eye_line:g}-step{data.frame_step}"
+    config = Bp4dConfig(
+        name=f"{shape}-{_fingerprint(found, index, data)}",
+        found=found,
+        index=index,
+        recipe=recipe,
+        use_detector=data.crop.detector,
+        max_missing=data.max_missing,
+        au_names=data.au_names,
+        progress=counted(terminal),
+    )
+    with quietly():
+        return Bp4d(data_dir=tfds_folder(), config=config)
+
+
+def _fingerprint(found: Layout, index: FrameIndex, data: Any) -> str:
+    """8 hex digits of everything that the crops and their labels depend on, the images' pixels excepted."""
+    digest = hashlib.sha256()
+    names = [*index.subjects.tolist(), *index.tasks.tolist(), *index.files]
+    settings = (str(found.images.resolve()), data.au_names, data.crop.detector, names)
+    digest.update(repr(settings).encode())
+    for array in (index.frames, index.labels, index.clean_labels):
+        digest.update(b"none" if array is None else array.tobytes())
+    for paths in found.places.values():
+        for path in paths:
+            digest.update(path.read_bytes())
+    return digest.hexdigest()[:8]
+
+
+def _prepared(builder: Any, terminal: TextIO | None) -> tuple[RecordTable, dict]:
+    """The builder's records and metadata; prepares them if they are not there, whole and undamaged."""
+    folder = Path(builder.data_dir)
+    if folder.exists():
+        try:
+            return _open(folder)
+        except DamagedRecords as damage:
+            if terminal is not None:
+                print(f"{damage}: preparing the data again", file=terminal, flush=True)
+            shutil.rmtree(folder)
+            with quietly():
+                builder = type(builder)(data_dir=tfds_folder(), config=builder.builder_config)
+    for unfinished in folder.parent.glob("incomplete.*"):  # left by a killed process; the lock says that nobody is at it
+        shutil.rmtree(unfinished)
+    with clear_disk_errors(folder), quietly():
+        builder.download_and_prepare()
+    return _open(folder)
+
+
+def _open(folder: Path) -> tuple[RecordTable, dict]:
+    try:
+        notes = json.loads((folder / METADATA).read_text())
+    except (OSError, ValueError) as error:
+        raise DamagedRecords(f"{folder}: {METADATA} is missing or damaged") from error
+    return read_table(folder), notes
+
+
+@contextmanager
+def _lock(folder: Path) -> Iterator[None]:
+    """Let one process at a time prepare `folder`; the others wait."""
+    path = folder.parent.with_name(f".{folder.parent.name}.lock")
+    with clear_disk_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
+
+def _in_memory(images: RecordImages) -> np.ndarray | RecordImages:
+    return images[:] if np.prod(images.shape) <= IN_MEMORY_BYTES else images

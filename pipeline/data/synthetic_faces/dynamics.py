@@ -1,0 +1,84 @@
+"""Action units over time: base rates, co-occurrence and mean bouts like BP4D's, with ramps in and out of a bout."""
+
+from functools import cache
+
+import numpy as np
+from scipy.ndimage import gaussian_filter1d
+from scipy.stats import norm
+
+from pipeline.data.au_set import AU_NUMBERS
+
+PRESENT = 0.42  # intensity from which an action unit counts as present
+BASE_RATES = np.array([21.1, 17.0, 20.3, 46.1, 54.9, 59.4, 56.2, 46.6, 16.9, 34.4, 16.5, 15.2]) / 100
+MEAN_BOUTS = np.array([65, 66, 73, 125, 142, 147, 184, 120, 38, 42, 30, 49])  # frames at 25 a second
+PHI = {  # correlation of presence
+    (6, 12): 0.54, (6, 7): 0.54, (10, 12): 0.53, (6, 10): 0.50, (1, 2): 0.46, (17, 24): 0.42, (7, 10): 0.39, (7, 12): 0.35,
+    (15, 17): 0.29, (17, 23): 0.27, (4, 12): -0.27, (10, 24): -0.10,
+}  # fmt: skip
+SUBJECT_SHARE, TASK_SHARE = 0.12, 0.12  # of the variance, constant over a subject or a sequence
+GROWTH, FADE = 0.6, 0.15  # how fast intensity grows above, and falls below, the threshold of presence
+
+
+def subject_offset(rng: np.random.Generator) -> np.ndarray:
+    """One subject's inclinations (A,)."""
+    return np.sqrt(SUBJECT_SHARE) * (_mixing() @ rng.normal(size=len(AU_NUMBERS)))
+
+
+def sequence_intensities(rng: np.random.Generator, subject: np.ndarray, frames: int) -> np.ndarray:
+    """Intensities (frames, A) in 0..1 at 25 frames a second of one sequence of a subject with that offset."""
+    task = np.sqrt(TASK_SHARE) * (_mixing() @ rng.normal(size=len(AU_NUMBERS)))
+    thresholds = norm.ppf(1 - BASE_RATES)
+    moving = 1 - SUBJECT_SHARE - TASK_SHARE
+    widths = MEAN_BOUTS * np.sqrt(moving) / (BASE_RATES * 2 * np.pi * np.sqrt(2) * np.exp(thresholds**2 / 2))
+    excess = np.sqrt(moving) * _smooth_noise(rng, frames, widths) + subject + task - thresholds
+    return intensity(excess)
+
+
+def intensity(excess: np.ndarray) -> np.ndarray:
+    """The intensity in 0..1 of a latent value that lies `excess` above the threshold of presence."""
+    above = PRESENT + (1 - PRESENT) * (1 - np.exp(-np.maximum(excess, 0) / GROWTH))
+    return np.where(excess >= 0, above, PRESENT * np.exp(np.minimum(excess, 0) / FADE))
+
+
+def presence(intensities: np.ndarray) -> np.ndarray:
+    """The true labels uint8 of intensities."""
+    return (intensities >= PRESENT).astype(np.uint8)
+
+
+def _smooth_noise(rng: np.random.Generator, frames: int, widths: np.ndarray) -> np.ndarray:
+    """Gaussian processes (frames, A) of variance 1, correlated as _mixing says; `widths` (A,) of their kernels in frames."""
+    margin = int(4 * widths.max()) + 1
+    white = rng.normal(size=(frames + 2 * margin, len(widths))) @ _mixing().T
+    smooth = [
+        gaussian_filter1d(column, width) * np.sqrt(2 * np.sqrt(np.pi) * width)
+        for column, width in zip(white.T, widths, strict=True)
+    ]
+    return np.stack(smooth, 1)[margin : margin + frames]
+
+
+@cache
+def _mixing() -> np.ndarray:
+    """(A, A): turns independent normal numbers into ones correlated so that presence has about the correlations PHI."""
+    correlation = np.eye(len(AU_NUMBERS))
+    for (first, second), phi in PHI.items():
+        i, j = AU_NUMBERS.index(first), AU_NUMBERS.index(second)
+        correlation[i, j] = correlation[j, i] = _latent_correlation(phi, BASE_RATES[i], BASE_RATES[j])
+    values, vectors = np.linalg.eigh(correlation)
+    root = vectors * np.sqrt(np.clip(values, 0.02, None))
+    return root / np.linalg.norm(root, axis=1, keepdims=True)
+
+
+def _latent_correlation(phi: float, first: float, second: float) -> float:
+    """The tetrachoric correlation that gives `phi` at two base rates, by bisection."""
+    from scipy.stats import multivariate_normal
+
+    both = first * second + phi * np.sqrt(first * (1 - first) * second * (1 - second))
+    limits = [norm.ppf(first), norm.ppf(second)]
+    low, high = -0.99, 0.99
+    for _ in range(24):
+        middle = (low + high) / 2
+        if multivariate_normal.cdf(limits, cov=[[1, middle], [middle, 1]]) < both:
+            low = middle
+        else:
+            high = middle
+    return (low + high) / 2

@@ -1,0 +1,140 @@
+"""Render a data set into a folder in BP4D's layout: resumable, in parallel, the same whatever the number of processes."""
+
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from collections.abc import Sequence as Items
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Protocol, TextIO
+
+import numpy as np
+
+from pipeline.data.au_set import AU_NUMBERS
+from pipeline.data.bp4d.layout import CLEAN, IMAGE_FOLDERS, LABEL_FOLDERS
+from pipeline.data.prepared import manual_folder
+from pipeline.data.synthetic_faces.dynamics import presence
+from pipeline.data.synthetic_faces.parallel import render_all
+from pipeline.data.synthetic_faces.progress import RenderProgress
+from pipeline.data.synthetic_faces.sequences import RenderSettings, Sequence, all_sequences
+from pipeline.errors import UserError
+from pipeline.run_files import TEMPORARY, clear_disk_errors, read_json, write_json
+
+ANNOTATOR_STRENGTH, ANNOTATOR_SEED = 1.0, 0
+COMPLETE = "rendered.json"
+
+
+class SyntheticData(Protocol):
+    """The config section that says what to render."""
+
+    root: str | None
+    subjects: int
+    frames: int
+    render_size: int
+    render_seed: int
+
+
+def ensure_rendered(data: SyntheticData, terminal: TextIO | None = None) -> Path:
+    """The folder of the rendered faces; what is missing of them is rendered first, progress goes to `terminal`.
+
+    Raises:
+        UserError: the folder cannot be written, or holds other data.
+        RunFailed: the disk is full; what is rendered stays.
+    """
+    settings = RenderSettings(data.subjects, data.frames, data.render_size, data.render_seed)
+    root = Path(data.root) if data.root else manual_folder() / f"synthetic_faces-{settings_hash(settings)}"
+    write_faces(root, settings, terminal)
+    return root
+
+
+def settings_hash(settings: RenderSettings) -> str:
+    """8 hexadecimal digits of the settings and the renderer's version."""
+    return hashlib.sha256(json.dumps(settings.facts(), sort_keys=True).encode()).hexdigest()[:8]
+
+
+def write_faces(
+    root: Path, settings: RenderSettings, terminal: TextIO | None = None, workers: int | None = None
+) -> None:
+    """Render what is missing in `root`, with a process a core unless `workers` says how many; raises like ensure_rendered."""
+    if _is_complete(root, settings):
+        return
+    with clear_disk_errors(root), _lock(root):
+        if _is_complete(root, settings):
+            return
+        _claim(root, settings)
+        sequences = all_sequences(settings)
+        _write_labels(root, sequences)
+        images = root / IMAGE_FOLDERS[0]
+        _remove_unfinished(images)
+        missing = [sequence for sequence in sequences if not (images / sequence.subject / sequence.task).is_dir()]
+        progress = RenderProgress(terminal, total=len(sequences) * settings.frames)
+        with progress.running(done=(len(sequences) - len(missing)) * settings.frames):
+            render_all(root, settings, missing, workers or len(os.sched_getaffinity(0)), progress.advance)
+        write_json(root / COMPLETE, settings.facts() | {"complete": True})
+
+
+def _is_complete(root: Path, settings: RenderSettings) -> bool:
+    facts = read_json(root / COMPLETE)
+    return facts is not None and facts == settings.facts() | {"complete": True}
+
+
+def _claim(root: Path, settings: RenderSettings) -> None:
+    """Say what will be in `root`; raise UserError if something else is."""
+    facts = read_json(root / COMPLETE)
+    if facts is None and any(path.name != _lock_path(root).name for path in root.iterdir()):
+        raise UserError(f"{root}: holds other files; give an empty folder or one that this command has begun")
+    if facts is not None and {key: facts.get(key) for key in settings.facts()} != settings.facts():
+        raise UserError(
+            f"{root}: holds faces rendered with other settings ({COMPLETE} there); give another folder or delete it"
+        )
+    write_json(root / COMPLETE, settings.facts() | {"complete": False})
+
+
+def _write_labels(root: Path, sequences: Items[Sequence]) -> None:
+    """The CSV files of what annotators saw and of the truth; their common folder appears when all are written."""
+    from pipeline.data.annotators import annotate
+
+    folder = root / LABEL_FOLDERS[0]
+    if folder.parent.is_dir():
+        return
+    names = tuple(f"AU{number}" for number in AU_NUMBERS)
+    clean = presence(np.concatenate([sequence.intensities for sequence in sequences]))
+    frames = np.concatenate([sequence.frames for sequence in sequences])
+    recordings = np.repeat([sequence.name for sequence in sequences], [len(sequence.frames) for sequence in sequences])
+    seen = annotate(clean, recordings, frames, names, ANNOTATOR_STRENGTH, ANNOTATOR_SEED)
+    temporary = root / f"{TEMPORARY}labels"
+    shutil.rmtree(temporary, ignore_errors=True)
+    for name, labels in ((folder.name, seen), (CLEAN, clean)):
+        (temporary / name).mkdir(parents=True)
+        for sequence in sequences:
+            rows = recordings == sequence.name
+            (temporary / name / f"{sequence.name}.csv").write_text(_csv(frames[rows], labels[rows]))
+    os.replace(temporary, folder.parent)
+
+
+def _csv(frames: np.ndarray, labels: np.ndarray) -> str:
+    """BP4D's label file: 0 and the numbers of the action units, then a row a frame."""
+    rows = [(0, *AU_NUMBERS), *np.column_stack([frames, labels]).tolist()]
+    return "".join(",".join(map(str, row)) + "\n" for row in rows)
+
+
+def _remove_unfinished(images: Path) -> None:
+    """Remove what a killed process left; the lock says that nobody is at it."""
+    for folder in images.glob(f"*/{TEMPORARY}*"):
+        shutil.rmtree(folder)
+
+
+def _lock_path(root: Path) -> Path:
+    return root / ".lock"
+
+
+@contextmanager
+def _lock(root: Path) -> Iterator[None]:
+    """Let one process at a time render into `root`; the others wait."""
+    root.mkdir(parents=True, exist_ok=True)
+    with _lock_path(root).open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield

@@ -1,0 +1,89 @@
+"""Choosing the bits of every action unit's head."""
+
+from itertools import product
+
+import numpy as np
+import pytest
+
+from pipeline.au_bits import choose_bits, head_sizes, sensitivity, size_bytes
+from pipeline.data.au_set import UNKNOWN
+from pipeline.errors import UserError
+
+AUS = ("AU1", "AU6", "AU12")
+SIZES = {"AU1": 80, "AU6": 160, "AU12": 80}
+TABLE = {
+    "AU1": {2: 0.50, 3: 0.60, 4: 0.61, 8: 0.60},
+    "AU6": {2: 0.70, 3: 0.70, 4: 0.71, 8: 0.75},
+    "AU12": {2: None, 3: None, 4: None, 8: None},
+}
+
+
+def noisy_prediction(labels: np.ndarray):
+    """A predictor whose logits are the clearer the more bits there are."""
+    noise = np.random.default_rng(1).normal(size=labels.shape)
+
+    def predict(bits: int) -> np.ndarray:
+        return np.where(labels == 1, 1.0, -1.0) * bits + 3 * noise
+
+    return predict
+
+
+def test_sensitivity_is_the_f1_of_known_labels():
+    rng = np.random.default_rng(0)
+    labels = rng.choice([0, 1, UNKNOWN], (200, 3)).astype(np.uint8)
+    labels[:, 2] = 0
+    predict = noisy_prediction(labels)
+    table = sensitivity(predict, labels, AUS, (8, 2))
+    for column, name in enumerate(AUS[:2]):
+        for bits in (2, 8):
+            decided = [logit >= 0 for logit in predict(bits)[:, column]]
+            pairs = [pair for pair in zip(decided, labels[:, column].tolist(), strict=True) if pair[1] != UNKNOWN]
+            hits = sum(present and label == 1 for present, label in pairs)
+            errors = sum(present != (label == 1) for present, label in pairs)
+            assert table[name][bits] == pytest.approx(2 * hits / (2 * hits + errors))
+        assert table[name][2] < table[name][8]
+    assert table["AU12"] == {2: None, 8: None}
+
+
+def test_head_sizes_count_the_hidden_layers():
+    weights = {f"{name}_{part}": 10 * number for number, name in enumerate(AUS, 1) for part in ("dense1", "dense2")}
+    assert head_sizes(weights | {"AU1_logit": 5, "conv0": 7}, AUS) == {"AU1": 20, "AU6": 40, "AU12": 60}
+
+
+@pytest.mark.parametrize(("tolerance", "expected"), [
+    (0.0, {"AU1": 4, "AU6": 8, "AU12": 2}),
+    (0.01, {"AU1": 3, "AU6": 8, "AU12": 2}),
+    (0.05, {"AU1": 3, "AU6": 2, "AU12": 2}),
+    (1.0, {"AU1": 2, "AU6": 2, "AU12": 2}),
+])  # fmt: skip
+def test_the_fewest_bits_within_the_tolerance(tolerance: float, expected: dict):
+    assert choose_bits(TABLE, SIZES, tolerance + 1e-12) == expected
+
+
+def test_the_budget_takes_the_cheapest_steps():
+    """From 4, 8, 2 bits (220 bytes): AU6 loses 0.0005 F1 a byte down to 4 or 3 bits, less down to 2; AU1 loses 0.001."""
+    assert choose_bits(TABLE, SIZES, 0.0, size_budget=100) == {"AU1": 4, "AU6": 2, "AU12": 2}
+    assert choose_bits(TABLE, SIZES, 0.0, size_budget=95) == {"AU1": 3, "AU6": 2, "AU12": 2}
+    assert choose_bits(TABLE, SIZES, 0.0, size_budget=1000) == {"AU1": 4, "AU6": 8, "AU12": 2}
+
+
+def test_a_budget_is_kept_and_no_head_gains_bits():
+    rng = np.random.default_rng(2)
+    for _ in range(50):
+        table = {name: dict(zip((2, 3, 4, 8), rng.random(4).tolist(), strict=True)) for name in AUS}
+        budget = float(rng.uniform(80, 320))
+        free, kept = choose_bits(table, SIZES, 0.05), choose_bits(table, SIZES, 0.05, budget)
+        assert size_bytes(kept, SIZES) <= budget
+        assert all(kept[name] <= free[name] for name in AUS)
+
+
+def test_without_a_budget_fewer_bits_anywhere_would_break_the_tolerance():
+    chosen = choose_bits(TABLE, SIZES, 0.02)
+    for name, bits in product(AUS[:2], (2, 3, 4, 8)):
+        if bits < chosen[name]:
+            assert TABLE[name][bits] < max(TABLE[name].values()) - 0.02
+
+
+def test_a_budget_that_nothing_fits():
+    with pytest.raises(UserError, match="take 80 bytes at the fewest bits tried, more than 79"):
+        choose_bits(TABLE, SIZES, 0.0, size_budget=79)

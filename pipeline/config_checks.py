@@ -138,6 +138,11 @@ def _label_names(experiment: Experiment) -> Iterator[Finding]:
             if name not in allowed:
                 message = f"is none of the data's action units (data.aus): {', '.join(data.au_names)}"
                 yield Finding((("noise", "rates", name), ("data", "aus")), message)
+    for path, method in _methods(experiment, Quantization):
+        for name in method.au_bits or ():
+            if name not in allowed:
+                message = f"is none of the data's action units (data.aus): {', '.join(data.au_names)}"
+                yield Finding(((*path, "au_bits", name), ("data", "aus")), message)
 
 
 def _parts(experiment: Experiment) -> Iterator[Finding]:
@@ -183,11 +188,20 @@ def _early_stopping(experiment: Experiment) -> Iterator[Finding]:
 
 
 def _pruning(experiment: Experiment) -> Iterator[Finding]:
+    if getattr(experiment.model, "encoder", "small_resnet") != "small_resnet":
+        return
     width = experiment.model.width
     for path, method in _methods(experiment, Pruning):
         if math.floor(method.ratio * width + 1e-9) >= width:
             message = f"{method.ratio!r} leaves no filter in the layers of {width} filters (model.width). Give less"
             yield Finding(((*path, "ratio"), ("model", "width")), message)
+
+
+def _au_bits(experiment: Experiment) -> Iterator[Finding]:
+    for path, method in _methods(experiment, Quantization):
+        if method.au_bits and getattr(experiment.model, "heads", None) != "per_au":
+            message = "needs a network with a head for every action unit. Write model: {name: au_network, heads: per_au}"
+            yield Finding(((*path, "au_bits"), ("model",)), message)
 
 
 def _quantization(experiment: Experiment) -> Iterator[Finding]:
@@ -227,5 +241,6 @@ CHECKS: tuple[Callable[[Experiment], Iterator[Finding]], ...] = (
     _early_stopping,
     _pruning,
     _quantization,
+    _au_bits,
     _optimizer,
 )

@@ -4,6 +4,7 @@ import numpy as np
 
 from pipeline.conversion import Converted
 from pipeline.file_facts import float_tensors, layer_facts, macs, stored_differently, weight_bits
+from pipeline.image_batches import image_batches
 from pipeline.litert import LiteRtModel
 from pipeline.quantization.integer_model import IntegerModel, pixel_codes
 from pipeline.tasks import Task
@@ -11,7 +12,6 @@ from pipeline.tflite_writer import with_outputs
 
 INTEGER_MODEL_EXAMPLES = 1000  # at most
 INTEGER_MODEL_MACS = 4e10  # multiply-accumulates in all, so that large networks are compared on fewer examples
-BATCH = 50
 
 
 def exactness(
@@ -84,8 +84,8 @@ def layer_mismatches(
     device = LiteRtModel(with_outputs(content, names), kernels)
     order = [detail["name"] for detail in device.outputs]
     wrong, total = dict.fromkeys(names, 0), dict.fromkeys(names, 0)
-    for start in range(0, len(images), BATCH):
-        batch = images[start : start + BATCH]
+    for part in image_batches(images.shape):
+        batch = images[part]
         outputs = dict(zip(order, device.run(batch), strict=True))
         for operation, codes in model.trace(pixel_codes(batch)):
             wrong[operation.output] += int(np.count_nonzero(codes != outputs[operation.output]))

@@ -31,6 +31,7 @@ from pipeline.stopping import StopFlag, Stopped
 
 LOG = "log.txt"
 DRY_RUN_EXAMPLES = 32
+DRY_RUN_FACES = 8  # in a batch: large crops through a large encoder need gigabytes
 
 
 def run(
@@ -70,8 +71,9 @@ def dry_run_of(experiment: Experiment) -> Experiment:
         method.model_copy(update={"warmup_epochs": 0}) if method.name == "quantization" else method
         for method in experiment.methods
     ]
+    batch = train.batch_size
     if isinstance(data, FaceData):
-        data = data.model_copy(update=_few_faces(data))
+        data, batch = data.model_copy(update=_few_faces(data)), min(batch, DRY_RUN_FACES)
     else:
         needed = int(train.batch_size / (1 - data.val_fraction)) + 1
         data = data.model_copy(update={"train_examples": needed, "test_examples": DRY_RUN_EXAMPLES})
@@ -79,7 +81,7 @@ def dry_run_of(experiment: Experiment) -> Experiment:
     return experiment.model_copy(
         update={
             "data": data,
-            "train": train.model_copy(update={"epochs": 1, "statistics_batches": 1}),
+            "train": train.model_copy(update={"epochs": 1, "statistics_batches": 1, "batch_size": batch}),
             "verify": experiment.verify.model_copy(
                 update={"examples": DRY_RUN_EXAMPLES, "latency_runs": 10, **lenient}
             ),
@@ -96,7 +98,7 @@ def _few_faces(data: FaceData) -> dict:
         "synthetic_faces": {"frames": 1},
         "bp4d": {"frame_step": 10**9, "root": data.root or str(bp4d_folder())},
     }
-    return {**one_frame[data.name], "folds": data.folds[:1], "train_examples": None, "test_examples": DRY_RUN_EXAMPLES}
+    return {**one_frame[data.name], "folds": data.folds[:1], "train_examples": 2 * DRY_RUN_FACES, "test_examples": DRY_RUN_FACES}
 
 
 def _is_done(folder: Path, shipping: Path | None, experiment: Experiment) -> bool:

@@ -58,7 +58,7 @@ class Tree:
     paint: Callable[[int], np.ndarray] = field(default=face_image)
 
 
-def write_tree(root: Path, tree: Tree = Tree()) -> Path:  # noqa: B008 (frozen)
+def write_tree(root: Path, tree: Tree = Tree()) -> Path:
     """Write the tree into `root`: images, label files, and eyes in Landmarks/."""
     frames = range(FIRST_FRAME, FIRST_FRAME + tree.frames)
     seed = 0
@@ -87,6 +87,13 @@ def write_landmarks(path: Path, frames: Sequence[int], eyes: Sequence[float] = (
 def section(root: Path | None, **changes: object) -> SimpleNamespace:
     """A config section `data`, as the schema fills it in."""
     crop = SimpleNamespace(side=3.2, eye_line=0.38, detector=False)
-    values = {"name": "bp4d", "root": root and str(root), "aus": list(AUS), "image_size": 24, "grey": False, "crop": crop}
+    values = {
+        "name": "bp4d",
+        "root": root and str(root),
+        "aus": list(AUS),
+        "image_size": 24,
+        "grey": False,
+        "crop": crop,
+    }
     values |= {"frame_step": 1, "frame_offset": 0, "max_missing": 0.05} | changes
     return SimpleNamespace(**values, au_names=tuple(f"AU{number}" for number in values["aus"]))

@@ -43,8 +43,9 @@ def test_order_and_labels_whatever_the_padding(tmp_path: Path, name: str):
     assert index.subjects.tolist() == ["F001"] * 6 + ["M001"] * 6
     assert index.tasks.tolist() == (["T1"] * 3 + ["T2"] * 3) * 2
     assert index.frames.tolist() == [8, 9, 10] * 4
-    for start, (subject, task) in zip((0, 3, 6, 9), (("F001", "T1"), ("F001", "T2"), ("M001", "T1"), ("M001", "T2"))):
-        np.testing.assert_array_equal(index.labels[start : start + 3], labels_of(subject, task, range(3))[:, COLUMNS])
+    for start in (0, 3, 6, 9):
+        expected = labels_of(index.subjects[start], index.tasks[start], range(3))[:, COLUMNS]
+        np.testing.assert_array_equal(index.labels[start : start + 3], expected)
     assert index.files[2] == f"F001/T1/{name.format(10)}.jpg"
     assert index.clean_labels is None and not index.missing.counts
 
@@ -113,7 +114,10 @@ def test_only_the_first_examples_are_kept():
     tally.add("reason", [str(number) for number in range(3)])
     tally.add("reason", [str(number) for number in range(3, 100)])
     assert tally.to_dict() == {"reason": {"count": 100, "examples": ["0", "1", "2", "3", "4"]}}
-    assert Tally.from_dict(tally.to_dict()) == tally == tally.copy()
+    assert Tally.from_dict(tally.to_dict()) == tally == Tally().plus(tally)
+    both = tally.plus(Tally({"reason": 7, "other": 1}, {"reason": ["a"], "other": ["b"]}))
+    assert both.counts == {"reason": 107, "other": 1} and both.examples["other"] == ["b"]
+    assert tally.counts == {"reason": 100}
 
 
 def test_too_much_missing_is_an_error():
@@ -170,7 +174,13 @@ def test_missing_data_says_what_to_do(tmp_path: Path):
     (tmp_path / "Elsewhere").mkdir()
     with pytest.raises(UserError) as caught:
         find_layout(tmp_path)
-    for words in ("Elsewhere", "Binghamton University", "AUCoding/AU_OCC", "qat_configs/synthetic_faces.yaml", "data.root"):
+    for words in (
+        "Elsewhere",
+        "Binghamton University",
+        "AUCoding/AU_OCC",
+        "qat_configs/synthetic_faces.yaml",
+        "data.root",
+    ):
         assert words in str(caught.value)
     with pytest.raises(UserError, match="does not exist"):
         find_layout(tmp_path / "nothing")

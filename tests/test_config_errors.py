@@ -221,6 +221,8 @@ FACES = "data: {name: synthetic_faces}\nmodel: {name: au_network}\n"
         (MINIMAL + "noise: {kind: annotators}", "noise.kind: is not for"),
         (MINIMAL + "loss: {dice: 0.5}", "loss: is for action units"),
         (FACES + "noise: {kind: per_label, rates: {AU3: 0.1}}", "noise.rates.AU3: is none of the data's action units"),
+        (FACES + "methods: [{name: quantization, au_bits: {AU3: 8}}]", "au_bits.AU3: is none of the data's action units"),
+        (MINIMAL + "methods: [{name: quantization, au_bits: {AU1: 8}}]", "au_bits: needs a network with a head for every"),
         (FACES + "methods: [{name: early_stopping, monitor: val_accuracy}]", "Use val_loss or val_f1"),
         (MINIMAL + "methods: [{name: early_stopping, monitor: val_f1}]", "Use val_loss or val_accuracy"),
         (

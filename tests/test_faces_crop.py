@@ -70,7 +70,9 @@ def test_eyes_are_level_where_the_recipe_puts_them(degrees: float):
     along = np.array([math.cos(turn), math.sin(turn)]) * half
     square = recipe.from_eyes(middle - along, middle + along)
     assert square.side == pytest.approx(160)
-    rotation = np.array([[math.cos(square.angle), math.sin(square.angle)], [-math.sin(square.angle), math.cos(square.angle)]])
+    rotation = np.array(
+        [[math.cos(square.angle), math.sin(square.angle)], [-math.sin(square.angle), math.cos(square.angle)]]
+    )
     for eye, place in ((middle - along, (0.375, 0.3)), (middle + along, (0.625, 0.3))):
         in_crop = rotation @ (eye - (square.x, square.y)) / square.side + 0.5
         np.testing.assert_allclose(in_crop, place, atol=1e-9)

@@ -16,6 +16,8 @@ ROOT = Path(__file__).resolve().parents[1]
 HEAVY = {"tensorflow", "tf_keras", "keras", "tensorflow_datasets", "tensorflow_model_optimization"}
 LIGHT = (
     "config", "run", "evaluation", "report", "run_folder", "run_files", "data.label_noise", "data.fetch", "deployment",
+    "au_metrics", "au_thresholds", "au_intervals", "data.annotators", "data.au_noise", "data.au_set", "data.augmentation",
+    "data.batches", "data.prefetch", "data.synthetic_faces", "faces.crop", "study",
     "errors", "litert", "latency", "quantization.integer_model", "tflite_writer",
 )  # fmt: skip
 ALONE = """
@@ -67,6 +69,8 @@ def test_light_modules_do_not_import_tensorflow(module: str):
     ["pipeline.run", "--help"],
     ["pipeline.run", "--config", "qat_configs/smoke.yaml", "--print-config"],
     ["pipeline.data.fetch", "--help"],
+    ["pipeline.study", "--help"],
+    ["pipeline.data.synthetic_faces", "--help"],
     ["pipeline.deployment", "--help"],
 ])  # fmt: skip
 def test_quick_commands_do_not_import_tensorflow(arguments: list[str]):

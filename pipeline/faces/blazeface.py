@@ -75,9 +75,7 @@ class FaceDetector:
         points, scores = (self._interpreter.get_tensor(output)[0] for output in (self._points, self._scores))
         faces = merge(decode(points), _probability(scores[:, 0]), self._threshold, self._overlap)
         centre = np.array([square.x, square.y])
-        return [
-            _detection(centre + (face.reshape(-1, 2) / SIDE - 0.5) * square.side, score) for face, score in faces
-        ]
+        return [_detection(centre + (face.reshape(-1, 2) / SIDE - 0.5) * square.side, score) for face, score in faces]
 
 
 @cache

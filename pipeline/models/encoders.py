@@ -38,5 +38,5 @@ class Encoder:
         check_side(image.shape[1:], SMALLEST_SIDE, "three times")
         features = residual_body(layers, image, self.width, self.depth, stem_stride=2)
         if self.weights != "none":
-            load_file(tf_keras.Model(image, features), self.weights)
+            load_file(tf_keras.Model(image, features, name=self.name), self.weights)
         return features

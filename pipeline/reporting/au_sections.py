@@ -124,17 +124,21 @@ def _cell(run: Run, path: tuple[str, ...]) -> str:
     """The mean over the runs; `undefined` where scores.json says null, a dash where it says nothing."""
     values = spread(number(seed.scores, *path) for seed in run.finished)
     if values:
-        return f"{100 * values.mean:.1f}"
+        return words.hundredths(values.mean)
     *outer, key = path
     return UNDEFINED if any(key in mapping(seed.scores, *outer) for seed in run.finished) else words.NOT_APPLICABLE
 
 
 def _share(value: float | None) -> str:
-    return words.NOT_APPLICABLE if value is None else f"{100 * value:.1f}"
+    return words.NOT_APPLICABLE if value is None else words.hundredths(value)
 
 
 def _interval(value: object) -> str:
-    return f"{100 * value[0]:.1f} to {100 * value[1]:.1f}" if isinstance(value, list) else words.NOT_APPLICABLE
+    return (
+        f"{words.hundredths(value[0])} to {words.hundredths(value[1])}"
+        if isinstance(value, list)
+        else words.NOT_APPLICABLE
+    )
 
 
 def _figure(run: Run, units: tuple[str, ...], intervals: dict) -> Figure:

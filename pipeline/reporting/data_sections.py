@@ -62,7 +62,7 @@ def _in_two_parts(subjects: Json) -> set[str]:
 
 
 def _skipped(data: Json) -> Iterator[Block]:
-    if "skipped" not in data:
+    if not isinstance(data.get("skipped"), dict):
         yield Paragraph("What the reader skipped is not recorded.", "note")
         return
     rows = tuple((key, str(value)) for key, value in _flat(mapping(data, "skipped")) if value not in (0, None, ""))

@@ -7,7 +7,7 @@ from pipeline.reporting.layer_blocks import histogram_figure, layer_table
 from pipeline.reporting.read import Json, Run, SeedRun, mapping, number, sequence
 from pipeline.reporting.summary import layers, shipped
 from pipeline.reporting.terms import terms
-from pipeline.reporting.verdict import compared_images
+from pipeline.reporting.verdict_device import compared_images
 
 KINDS = (("float32", "float"), ("int8", "method"), ("int4", "method"))
 UNVERIFIED = "No TFLite file has been verified: nothing is known about size, latency and exactness."

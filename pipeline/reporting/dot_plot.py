@@ -12,11 +12,12 @@ TOP, ROW, BOTTOM = 34, 30, 28
 
 @dataclass(frozen=True)
 class DotRow:
-    """The values of one variant's runs (None: no run is done); `css` names the colour."""
+    """The values of one variant's runs, or `absent` to say why there are none; `css` names the colour."""
 
     name: str
     values: Spread | None
     css: str
+    absent: str = "missing"
 
 
 def dot_plot(title: str, rows: Sequence[DotRow], reference: float | None = None) -> str:
@@ -55,7 +56,7 @@ def _axis(across: Scale, base: float) -> list[str]:
 def _row(row: DotRow, y: float, across: Scale) -> list[str]:
     name = text_at("tick", NAME_WIDTH - 10, y + 4, row.name, "end")
     if row.values is None:
-        return [name, text_at("axis", NAME_WIDTH + 6, y + 4, "missing")]
+        return [name, text_at("axis", NAME_WIDTH + 6, y + 4, row.absent)]
     low, high = map(across, _whisker(row.values))
     mean = across(row.values.mean)
     return [

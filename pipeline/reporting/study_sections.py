@@ -70,19 +70,19 @@ def _row(row: VariantNumbers) -> tuple[str, ...]:
 
 
 def _mean(values: Spread | None) -> str:
-    return words.MISSING if values is None else f"{100 * values.mean:.1f}"
+    return words.MISSING if values is None else words.hundredths(values.mean)
 
 
 def _with_deviation(values: Spread | None) -> str:
     if values is None or values.deviation is None:
         return _mean(values)
-    return f"{_mean(values)} ± {100 * values.deviation:.1f}"
+    return f"{_mean(values)} ± {words.hundredths(values.deviation)}"
 
 
 def _deviations(row: VariantNumbers) -> tuple[str, ...]:
     spreads = (*row.units.values(), row.score)
     cells = [
-        words.NOT_APPLICABLE if each is None or each.deviation is None else f"{100 * each.deviation:.1f}"
+        words.NOT_APPLICABLE if each is None or each.deviation is None else words.hundredths(each.deviation)
         for each in spreads
     ]
     return (row.name, *cells, str(row.score.n if row.score else 0))
@@ -150,24 +150,23 @@ def _plots(numbers: StudyNumbers) -> Iterable[Block]:
 
 def study_panels(numbers: StudyNumbers) -> list[str]:
     """The result and the memorised share of each variant as pictures, those that have been measured."""
-    shown = [(f"{numbers.terms.test.capitalize()} (%)", "score"), ("Wrong training labels memorised (%)", "memorised")]
+    shown = [
+        (f"{words.capitalised(numbers.terms.test)} (%)", "score"),
+        ("Wrong training labels memorised (%)", "memorised"),
+    ]
     panels = []
     for title, field in shown:
-        rows = [DotRow(row.name, _percent(getattr(row, field)), _css(row, numbers)) for row in numbers.rows]
+        rows = [_dots(row, getattr(row, field), numbers) for row in numbers.rows]
         if any(row.values for row in rows):
             reference = next(row.values for row in rows if row.name == numbers.reference)
             panels.append(dot_plot(title, rows, reference.mean if reference else None))
     return panels
 
 
-def _percent(values: Spread | None) -> Spread | None:
-    return Spread(tuple(100 * value for value in values.values)) if values else None
-
-
-def _css(row: VariantNumbers, numbers: StudyNumbers) -> str:
-    if row.name == numbers.reference:
-        return "baseline"
-    return "method" if row.competes else "neutral"
+def _dots(row: VariantNumbers, values: Spread | None, numbers: StudyNumbers) -> DotRow:
+    percent = Spread(tuple(100 * value for value in values.values)) if values else None
+    css = "baseline" if row.name == numbers.reference else "method" if row.competes else "neutral"
+    return DotRow(row.name, percent, css, "nothing to memorise" if row.score else "missing")
 
 
 def _runs(results: Results, numbers: StudyNumbers) -> Iterable[Block]:

@@ -8,7 +8,7 @@ from pipeline.reporting.naming import has_noise, untouched
 from pipeline.reporting.read import Json, Run, mapping, number
 from pipeline.reporting.summary import compare, shipped, worst
 from pipeline.reporting.terms import terms
-from pipeline.reporting.verdict import compared_images
+from pipeline.reporting.verdict_device import compared_images
 
 
 def headline_tiles(run: Run) -> tuple[Tile, ...]:

@@ -25,14 +25,9 @@ def training_sections(run: Run) -> tuple[Section, ...]:
         Section("results", "Results by seed", tuple(_results(run))),
         Section("loss", "Loss", (_or_words(loss_figure(run), "No epoch has recorded a loss yet."),)),
         Section("memorisation", "Memorisation", tuple(_memorisation(run))),
-        Section("accuracy", _title(terms(run).metric), tuple(_metric(run))),
+        Section("accuracy", words.capitalised(terms(run).metric), tuple(_metric(run))),
         Section("noise", "Label noise", tuple(_noise(run))),
     )
-
-
-def _title(metric: str) -> str:
-    """`Accuracy`, `Mean F1`."""
-    return metric[0].upper() + metric[1:]
 
 
 def _or_words(figure: Figure | None, otherwise: str) -> Block:

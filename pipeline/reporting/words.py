@@ -77,6 +77,16 @@ def listing(items: Sequence[str]) -> str:
     return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}"
 
 
+def hundredths(value: float) -> str:
+    """A share, or a coefficient in [-1, 1], times 100 without a unit, for dense tables."""
+    return f"{100 * value:.1f}".replace("-", "−")
+
+
+def capitalised(text: str) -> str:
+    """`text` with a capital first letter, the others as they are."""
+    return text[0].upper() + text[1:]
+
+
 def or_dash(text: str) -> str:
     """A table cell: a missing number becomes a dash."""
     return NOT_APPLICABLE if text == MISSING else text

@@ -8,9 +8,10 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from pipeline.data.bp4d.crops import face_crops, summary
-from pipeline.data.bp4d.frame_index import UNREADABLE, FrameIndex, check_missing
+from pipeline.data.bp4d.frame_index import UNREADABLE, FrameIndex, Tally, check_missing
 from pipeline.data.bp4d.layout import Layout
 from pipeline.data.counter import Counted, no_progress
+from pipeline.errors import UserError
 from pipeline.faces.crop import CropRecipe
 
 SPLIT = "frames"  # folds are taken by subject, not by the builder
@@ -63,17 +64,19 @@ class Bp4d(tfds.core.GeneratorBasedBuilder):
 
     def _generate_examples(self) -> Iterator[tuple[int, dict]]:
         config = self.builder_config
-        index, missing, sources = config.index, config.index.missing.copy(), Counter()
+        index, unreadable, sources = config.index, Tally(), Counter()
         crops = face_crops(config.found, index, config.recipe, config.use_detector)
         for crop in config.progress(crops, len(index), "face crops"):
             if crop.jpeg is None:
-                missing.add(UNREADABLE, [index.files[crop.row]])
-                check_missing(missing, index.coded, config.max_missing)
+                unreadable.add(UNREADABLE, [index.files[crop.row]])
+                check_missing(index.missing.plus(unreadable), index.coded, config.max_missing)
                 continue
             sources[crop.source] += 1
             yield _key(crop.row, len(index)), self._example(crop.row, crop.jpeg)
+        if not sources:
+            raise UserError(f"{config.found.images}: none of the {len(index)} images can be read")
         crop = {**config.recipe.to_dict(), "sources": summary(sources)}
-        self.info.metadata.update(au_names=config.au_names, crop=crop, skipped=missing.to_dict())
+        self.info.metadata.update(au_names=config.au_names, crop=crop, unreadable=unreadable.to_dict())
 
     def _example(self, row: int, jpeg: bytes) -> dict:
         index = self.builder_config.index

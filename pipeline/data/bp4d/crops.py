@@ -23,6 +23,7 @@ JPEG = (
     *(cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444),
 )
 LANDMARKS, BOX, DETECTOR, CENTRE = "landmarks", "box", "detector", "centre"
+LARGEST = 2.0  # side of a crop, longer side of its image = 1
 AHEAD = 16  # crops under way for each thread
 
 
@@ -54,15 +55,19 @@ class Cropper:
         return Crop(row, cv2.imencode(".jpg", stored, JPEG)[1].tobytes(), source)
 
     def _square(self, image: np.ndarray, number: int, places: Places) -> tuple[Square, str]:
+        squares = self._squares(image, number, places)
+        return next((square, source) for square, source in squares if _plausible(square, image))
+
+    def _squares(self, image: np.ndarray, number: int, places: Places) -> Iterator[tuple[Square, str]]:
+        """Where the face may be, the best source first."""
         if number in places.eyes:
             eyes = places.eyes[number]
-            return self._recipe.from_eyes(eyes[:2], eyes[2:]), LANDMARKS
+            yield self._recipe.from_eyes(eyes[:2], eyes[2:]), LANDMARKS
         if number in places.boxes:
-            return self._recipe.from_box(places.boxes[number]), BOX
-        faces = self._detector().detect(image) if self._use_detector else []
-        if faces:
-            return self._recipe.from_eyes(faces[0].right_eye, faces[0].left_eye), DETECTOR
-        return self._recipe.centre(*image.shape[:2]), CENTRE
+            yield self._recipe.from_box(places.boxes[number]), BOX
+        for face in self._detector().detect(image) if self._use_detector else ():
+            yield self._recipe.from_eyes(face.right_eye, face.left_eye), DETECTOR
+        yield self._recipe.centre(*image.shape[:2]), CENTRE
 
     def _detector(self) -> FaceDetector:
         """This thread's detector: an interpreter serves one thread."""
@@ -89,6 +94,13 @@ def face_crops(found: Layout, index: FrameIndex, recipe: CropRecipe, use_detecto
             yield pending.popleft().result()
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _plausible(square: Square, image: np.ndarray) -> bool:
+    """Whether the square's centre is in the image, and its side not many times the image's."""
+    height, width = image.shape[:2]
+    inside = 0 <= square.x <= width and 0 <= square.y <= height
+    return inside and square.side <= LARGEST * max(height, width)
 
 
 def _with_places(found: Layout, index: FrameIndex) -> Iterator[tuple[int, Places]]:

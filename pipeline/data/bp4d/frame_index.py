@@ -33,9 +33,13 @@ class Tally:
             examples = self.examples.setdefault(reason, [])
             examples.extend(names[: EXAMPLES - len(examples)])
 
-    def copy(self) -> "Tally":
-        """Another one to go on counting with."""
-        return Tally(dict(self.counts), {reason: list(names) for reason, names in self.examples.items()})
+    def plus(self, other: "Tally") -> "Tally":
+        """The sum of both."""
+        total = Tally(dict(self.counts), {reason: list(names) for reason, names in self.examples.items()})
+        for reason, count in other.counts.items():
+            total.add(reason, other.examples[reason])
+            total.counts[reason] += count - len(other.examples[reason])
+        return total
 
     def to_dict(self) -> dict[str, dict]:
         """{reason: {"count": n, "examples": [...]}}."""

@@ -1,11 +1,7 @@
 """From the config section `data` to a set of face crops: find, index, prepare once, open."""
 
-import fcntl
 import hashlib
-import json
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -14,14 +10,12 @@ import numpy as np
 from pipeline.data.au_set import AuSet
 from pipeline.data.bp4d.frame_index import FrameIndex, Tally, check_missing, index_frames
 from pipeline.data.bp4d.layout import Layout, find_layout
+from pipeline.data.bp4d.prepare import prepared_records
 from pipeline.data.counter import counted
-from pipeline.data.prepared import quietly, tfds_folder
+from pipeline.data.prepared import tfds_folder
 from pipeline.data.record_images import RecordImages
-from pipeline.data.record_table import DamagedRecords, RecordTable, read_table
 from pipeline.faces.crop import CropRecipe
-from pipeline.run_files import clear_disk_errors
 
-METADATA = "metadata.json"  # of TFDS
 IN_MEMORY_BYTES = 400_000_000  # larger sets stay on the disk
 
 
@@ -39,10 +33,9 @@ def load_aus(data: Any, terminal: TextIO | None = None) -> AuSet:
     index = index_frames(found, data.aus, data.frame_step, getattr(data, "frame_offset", 0))
     check_missing(index.missing, index.coded, data.max_missing)
     recipe = CropRecipe(data.image_size, data.crop.side, data.crop.eye_line, data.grey)
-    builder = _builder(data, found, index, recipe, terminal)
-    with _lock(Path(builder.data_dir)):
-        table, notes = _prepared(builder, terminal)
-    check_missing(Tally.from_dict(notes["skipped"]), index.coded, data.max_missing)
+    table, notes = prepared_records(partial(_builder, data, found, index, recipe, terminal), terminal)
+    missing = index.missing.plus(Tally.from_dict(notes["unreadable"]))
+    check_missing(missing, index.coded, data.max_missing)
     columns = table.columns
     return AuSet(
         images=_in_memory(RecordImages.of(table, recipe.shape)),
@@ -53,7 +46,7 @@ def load_aus(data: Any, terminal: TextIO | None = None) -> AuSet:
         frames=columns["frame"][:, 0],
         au_names=data.au_names,
         crop=notes["crop"],
-        skipped=notes["skipped"],
+        skipped=missing.to_dict(),
     )
 
 
@@ -81,8 +74,7 @@ def _builder(data: Any, found: Layout, index: FrameIndex, recipe: CropRecipe, te
         au_names=data.au_names,
         progress=counted(terminal),
     )
-    with quietly():
-        return Bp4d(data_dir=tfds_folder(), config=config)
+    return Bp4d(data_dir=tfds_folder(), config=config)
 
 
 def _fingerprint(found: Layout, index: FrameIndex, data: Any) -> str:
@@ -97,44 +89,6 @@ def _fingerprint(found: Layout, index: FrameIndex, data: Any) -> str:
         for path in paths:
             digest.update(path.read_bytes())
     return digest.hexdigest()[:8]
-
-
-def _prepared(builder: Any, terminal: TextIO | None) -> tuple[RecordTable, dict]:
-    """The builder's records and metadata; prepares them if they are not there, whole and undamaged."""
-    folder = Path(builder.data_dir)
-    if folder.exists():
-        try:
-            return _open(folder)
-        except DamagedRecords as damage:
-            if terminal is not None:
-                print(f"{damage}: preparing the data again", file=terminal, flush=True)
-            shutil.rmtree(folder)
-            with quietly():
-                builder = type(builder)(data_dir=tfds_folder(), config=builder.builder_config)
-    for unfinished in folder.parent.glob("incomplete.*"):  # left by a killed process; the lock says that nobody is at it
-        shutil.rmtree(unfinished)
-    with clear_disk_errors(folder), quietly():
-        builder.download_and_prepare()
-    return _open(folder)
-
-
-def _open(folder: Path) -> tuple[RecordTable, dict]:
-    try:
-        notes = json.loads((folder / METADATA).read_text())
-    except (OSError, ValueError) as error:
-        raise DamagedRecords(f"{folder}: {METADATA} is missing or damaged") from error
-    return read_table(folder), notes
-
-
-@contextmanager
-def _lock(folder: Path) -> Iterator[None]:
-    """Let one process at a time prepare `folder`; the others wait."""
-    path = folder.parent.with_name(f".{folder.parent.name}.lock")
-    with clear_disk_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("w") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            yield
 
 
 def _in_memory(images: RecordImages) -> np.ndarray | RecordImages:

@@ -97,5 +97,5 @@ def _number(table: CsvTable, row: int, column: int) -> float:
 def _frame(table: CsvTable, row: int, text: str) -> int:
     try:
         return int(float(text))
-    except ValueError:
+    except (ValueError, OverflowError):
         raise table.error(row, f"the frame number is {text!r}") from None

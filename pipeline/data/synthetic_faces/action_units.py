@@ -6,16 +6,16 @@ from pipeline.data.au_set import AU_NUMBERS
 
 FACE_UNITS = {
     1: {"browInnerUp": 1.9},
-    2: {"browOuterUp": 1.3, "browInnerUp": 0.25},
-    4: {"browDown": 1.4},
+    2: {"browOuterUp": 1.7, "browInnerUp": 0.25},
+    4: {"browDown": 1.9},
     6: {"cheekSquint": 2.2, "eyeSquint": 0.35},
     7: {"eyeSquint": 1.7, "eyeBlink": 0.12},
     10: {"mouthUpperUp": 1.5, "noseSneer": 0.4},
     12: {"mouthSmile": 0.95},
-    14: {"mouthDimple": 1.5, "mouthRollUpper": 0.1, "mouthRollLower": 0.25},
-    15: {"mouthFrown": 1.7},
-    17: {"mouthShrugLower": 1.6, "mouthShrugUpper": 0.5},
-    23: {"mouthRollUpper": 0.45, "mouthRollLower": 0.45, "mouthPucker": 0.85},
+    14: {"mouthDimple": 2.0, "mouthRollUpper": 0.1, "mouthRollLower": 0.25},
+    15: {"mouthFrown": 2.5},
+    17: {"mouthShrugLower": 2.0, "mouthShrugUpper": 0.5},
+    23: {"mouthRollUpper": 0.5, "mouthRollLower": 0.5, "mouthPucker": 1.5},
     24: {"mouthRollUpper": 0.85, "mouthRollLower": 1.0, "mouthPress": 0.5, "mouthFrown": 0.3},
 }
 SIDE_WIDTH = 0.1  # decimetres over which an asymmetric movement changes from one side's strength to the other's

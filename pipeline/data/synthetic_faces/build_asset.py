@@ -96,7 +96,7 @@ def _obj(text: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
 def _kept_quads(points: np.ndarray, quads: np.ndarray, part: np.ndarray) -> np.ndarray:
     """Those of the front of the head, the eyes and the teeth, (Q,) bool."""
     x, y, z = points[quads].mean(1).T
-    front = (y > 5.75) & (z > -0.35) & (np.abs(x) < 1.25)
+    front = (y > 5.75) & (z > -0.35) & (np.abs(x) < np.where(y > 6.25, 1.25, 0.6))  # no shoulders
     code = part[quads].min(1)
     return (code > BODY) | ((code == BODY) & front)
 

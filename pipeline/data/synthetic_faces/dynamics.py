@@ -8,15 +8,15 @@ from scipy.stats import norm
 
 from pipeline.data.au_set import AU_NUMBERS
 
-PRESENT = 0.42  # intensity from which an action unit counts as present
+PRESENT = 0.55  # intensity from which an action unit counts as present
 BASE_RATES = np.array([21.1, 17.0, 20.3, 46.1, 54.9, 59.4, 56.2, 46.6, 16.9, 34.4, 16.5, 15.2]) / 100
 MEAN_BOUTS = np.array([65, 66, 73, 125, 142, 147, 184, 120, 38, 42, 30, 49])  # frames at 25 a second
 PHI = {  # correlation of presence
     (6, 12): 0.54, (6, 7): 0.54, (10, 12): 0.53, (6, 10): 0.50, (1, 2): 0.46, (17, 24): 0.42, (7, 10): 0.39, (7, 12): 0.35,
     (15, 17): 0.29, (17, 23): 0.27, (4, 12): -0.27, (10, 24): -0.10,
 }  # fmt: skip
-SUBJECT_SHARE, TASK_SHARE = 0.12, 0.12  # of the variance, constant over a subject or a sequence
-GROWTH, FADE = 0.6, 0.15  # how fast intensity grows above, and falls below, the threshold of presence
+SUBJECT_SHARE, TASK_SHARE = 0.08, 0.1  # of the variance, constant over a subject or a sequence
+GROWTH, FADE = 0.3, 0.07  # how fast intensity grows above, and falls below, the threshold of presence
 
 
 def subject_offset(rng: np.random.Generator) -> np.ndarray:

@@ -12,7 +12,7 @@ from pipeline.data.synthetic_faces.texture import texel
 from pipeline.data.synthetic_faces.wrinkles import age_creases, au_creases
 
 EYE_DISTANCE, EYES_TO_CHIN = 0.6155, 1.115  # decimetres, in the base mesh
-LOCAL_SHARE, LOCAL_WEIGHT = 0.35, 0.7
+LOCAL_SHARE, LOCAL_WEIGHT = 0.3, 0.45
 NUISANCES = ("jawOpen", "eyeBlink", "mouthFunnel", "cheekPuff")  # movements that no label speaks of
 GAMMA = 2.2
 
@@ -71,7 +71,7 @@ def sample_person(seed: int | tuple[int, ...], male: bool) -> Person:
         creases=au_creases(rng),
         colours=_colours(look, rng),
         gloss=look.gloss,
-        expressiveness=float(rng.uniform(0.75, 1.1)),
+        expressiveness=float(rng.uniform(0.85, 1.15)),
     )
 
 
@@ -125,7 +125,7 @@ def _extras(rng: np.random.Generator, points: np.ndarray, base: Head, male: bool
     extras = [meshes.clothes(rng, points)]
     if rng.random() < (0.55 if male else 0.95):
         extras.append(meshes.hair_roll(rng, points, male))
-    if rng.random() < 0.22:
+    if rng.random() < 0.18:
         eyes = eye_centres(base, points)[:, :2]
         front = points[np.isin(base.part, (LEFT_EYE, RIGHT_EYE)), 2].max()
         extras.append(meshes.glasses(rng, eyes, front))

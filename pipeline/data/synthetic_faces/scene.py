@@ -5,12 +5,12 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-EYE_DISTANCES_ACROSS = 4.0  # width of the frame
-EYE_LINE = 0.43  # share of the height
+EYE_DISTANCES_ACROSS = 3.6  # width of the frame
+EYE_LINE = 0.41  # share of the height
 CAMERA_DISTANCE = 9.0  # decimetres
 BACKGROUND = 24  # side of the coarse background
-POSE_SD = np.array([10, 6, 3])  # yaw, pitch, roll in degrees, between sequences
-DRIFT = np.array([6, 4, 2.5])  # and within one
+POSE_SD = np.array([7, 4, 2.5])  # yaw, pitch, roll in degrees, between sequences
+DRIFT = np.array([4, 3, 2])  # and within one
 
 
 @dataclass(frozen=True)
@@ -41,8 +41,8 @@ def sample_scenes(rng: np.random.Generator, count: int) -> list[Scene]:
     shift = rng.normal(size=2) * 0.012 + _drift(rng, count, 2) * 0.008
     zoom = rng.uniform(0.94, 1.04) + 0.015 * _drift(rng, count, 1)[:, 0]
     gaze = 0.012 * rng.normal(size=2) + 0.02 * _drift(rng, count, 2, wave=3)
-    light = np.array([rng.normal(0, 0.75), rng.normal(0.45, 0.4)]) + 0.15 * _drift(rng, count, 2)
-    contrast, warmth, exposure = rng.uniform(0.25, 0.9), rng.normal(0, 0.08), rng.uniform(0.6, 1.0)
+    light = np.array([rng.normal(0, 0.65), rng.normal(0.45, 0.35)]) + 0.15 * _drift(rng, count, 2)
+    contrast, warmth, exposure = rng.uniform(0.25, 0.75), rng.normal(0, 0.08), rng.uniform(0.6, 1.0)
     tint, fill_tint = np.array([1 + warmth, 1, 1 - warmth]), 1 + rng.normal(0, 0.06, 3)
     fill_turn, backdrop, grain = rng.uniform(0.6, 1.6), _background(rng), rng.uniform(0.003, 0.02)
     speech = _speech(rng, count)
@@ -70,11 +70,12 @@ def sample_scenes(rng: np.random.Generator, count: int) -> list[Scene]:
 
 
 def still_scene(rng: np.random.Generator) -> Scene:
-    """A frontal scene for contact sheets; its light and background are random."""
+    """A frontal scene without grain for contact sheets; its light and background are random."""
     scene = sample_scenes(rng, 1)[0]
     values = dict(
         vars(scene),
         pose=scene.pose * 0.25,
+        grain=0.0,
         shift=np.zeros(2),
         nuisances=np.zeros_like(scene.nuisances),
         gaze=np.zeros(2),
@@ -90,8 +91,8 @@ def _drift(rng: np.random.Generator, count: int, axes: int, wave: float = 8) -> 
 
 def _speech(rng: np.random.Generator, count: int) -> np.ndarray:
     """Intensities (count, 4) of jaw, blink, funnel and puff: talking at times, a blink now and then."""
-    talks = _drift(rng, count, 1)[:, 0] > rng.uniform(0, 1.4)
-    jaw = talks * np.abs(rng.normal(0, 0.16, count))
+    talks = _drift(rng, count, 1)[:, 0] > rng.uniform(0.4, 1.6)
+    jaw = talks * np.abs(rng.normal(0, 0.13, count))
     blink = np.where(rng.random(count) < 0.05, rng.uniform(0.4, 1, count), 0)
     funnel = talks * np.clip(rng.normal(0, 0.15, count), 0, 0.35)
     puff = np.where(rng.random(count) < 0.03, rng.uniform(0.1, 0.5, count), 0)

@@ -8,10 +8,10 @@ import numpy as np
 from pipeline.data.bp4d.folds import BP4D_PARTS
 from pipeline.data.synthetic_faces.dynamics import sequence_intensities, subject_offset
 
-RENDERER_VERSION = 1  # part of the hash of the settings: raise it when the images or labels change
+RENDERER_VERSION = 3  # part of the hash of the settings: raise it when the images or labels change
 TASKS = tuple(f"T{number}" for number in range(1, 9))
 SUBJECTS = tuple(filter(None, chain.from_iterable(zip_longest(*BP4D_PARTS))))  # by turns from each part
-FRAME_SPACING = 12  # frames at 25 a second between two rendered ones
+FRAME_SPACING = 30  # frames at 25 a second between two rendered ones
 PERSON, OFFSET, SEQUENCE, IMAGES = range(4)  # what a seed is for
 
 

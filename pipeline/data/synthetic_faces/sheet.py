@@ -27,7 +27,7 @@ def contact_sheet(people: int, size: int, seed: int, full: float = 1.0) -> np.nd
 
 def write_sheet(path: Path, people: int, size: int, seed: int) -> None:
     """Write the contact sheet as PNG; raises UserError if the path cannot be written."""
-    _, data = cv2.imencode(".png", contact_sheet(people, size, seed)[..., ::-1])
+    _, data = cv2.imencode(".png", contact_sheet(people, size, seed)[..., ::-1], [cv2.IMWRITE_PNG_COMPRESSION, 9])
     write_bytes(path, data.tobytes())
 
 

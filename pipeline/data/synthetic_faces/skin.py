@@ -97,7 +97,7 @@ def _brows(rng: np.random.Generator, male: bool) -> np.ndarray:
 def _beard(look: Look, rng: np.random.Generator, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Coverage by beard and moustache; a weak one is stubble."""
     edge = 6.62 + 0.5 * step(np.abs(x), 0.35, 0.75) + 0.02 * noise(rng, 20)
-    cheek = step(edge - y, 0, 0.12) * step(np.hypot(x / 0.3, (y - 6.6) / 0.13), 0.9, 1.15)
+    cheek = step(edge - y, 0, 0.12) * step(y, 5.98, 6.1) * step(np.hypot(x / 0.3, (y - 6.6) / 0.13), 0.9, 1.15)
     upper_lip = step(np.abs(x), 0.32, 0.24) * step(y, 6.69, 6.73) * step(y, 6.86, 6.8)
     grain = np.clip(0.75 + 0.35 * noise(rng, 150), 0, 1.2)
     return np.clip(np.maximum(look.beard * cheek, look.moustache * upper_lip) * grain, 0, 0.95)

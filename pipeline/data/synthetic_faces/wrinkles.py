@@ -12,7 +12,7 @@ Curves = list[np.ndarray]  # base-mesh points (P, 2) each
 
 def au_creases(rng: np.random.Generator) -> np.ndarray:
     """Depths of one person's creases at intensity 1 of AU_NUMBERS, float32 (A, TEXELS, TEXELS), 0..1.5."""
-    person = rng.uniform(0.5, 1.25)
+    person = rng.uniform(0.7, 1.4)
     return np.stack([_strength(rng, person) * _drawn(CREASES[number], rng) for number in AU_NUMBERS]).astype(np.float32)
 
 

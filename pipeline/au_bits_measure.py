@@ -1,0 +1,51 @@
+"""The validation F1 of a trained network whose heads have other bits, one training at a time."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from pipeline.au_bits import head_sizes, sensitivity
+from pipeline.errors import UserError
+from pipeline.experiment import export
+from pipeline.inference import logits_in_batches
+from pipeline.quantization.device_network import DeviceNetwork
+from pipeline.quantization.integer_model import IntegerModel
+from pipeline.quantization.lowering import lower
+from pipeline.quantization.scheme import with_au_bits
+from pipeline.statistics import reestimate, statistics_batches
+from pipeline.stopping import StopFlag
+from pipeline.trained import Trained
+
+
+def measure(trained: Trained, candidates: Sequence[int], stop: StopFlag) -> dict:
+    """{"f1": F1 by action unit and bits on the noisy labels of the validation subjects, "head_weights", "other_bits"}.
+
+    The weights stay as trained; statistics are re-estimated for every number of bits where training does so, and the
+    device's arithmetic decides. "head_weights" counts the weights in each head's hidden layers, "other_bits" the packed
+    bits of all others. Raises UserError if nobody was held out for validation, Stopped if `stop` is set.
+    """
+    experiment, data = trained.experiment, trained.data
+    if not len(data.val_labels):
+        raise UserError(
+            f"data.val_fraction: {trained.unit.title} has no validation subjects to choose bits by; raise it"
+        )
+    network, storage = export(trained.model, experiment.methods), experiment.convert.weight_storage
+
+    def predict(bits: int) -> np.ndarray:
+        stop.check()
+        changed = with_au_bits(network, {"default": bits})
+        if experiment.train.statistics == "reestimate":
+            batch_size, batches = experiment.train.batch_size, experiment.train.statistics_batches
+            reestimate(changed, statistics_batches(data.train_images, batch_size, trained.unit.seed, batches))
+        device = DeviceNetwork(lower(changed, storage).integer_model)
+        return logits_in_batches(device.forward, data.val_images, stop.check)
+
+    table = sensitivity(predict, data.val_labels, data.label_names, candidates)
+    return {"f1": table, **_sizes(lower(network).integer_model, data.label_names)}
+
+
+def _sizes(model: IntegerModel, au_names: Sequence[str]) -> dict:
+    operations = [operation for operation in model.operations if operation.weights is not None]
+    heads = head_sizes({operation.name: operation.weights.codes.size for operation in operations}, au_names)
+    packed = {operation.name: operation.weights.codes.size * operation.weights.bits for operation in operations}
+    return {"head_weights": heads, "other_bits": sum(packed.values()) - sum(head_sizes(packed, au_names).values())}

@@ -1,0 +1,158 @@
+"""Random access to images in TFRecord files gives what TensorFlow reads in order."""
+
+import json
+import pickle
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from pipeline.data.record_images import RecordImages
+from pipeline.data.record_table import DamagedRecords, RecordTable, read_table
+from pipeline.errors import RunFailed
+from tests.bp4d_trees import face_image
+
+SHARDS = (3, 1, 4)
+N = sum(SHARDS)
+
+
+def example(number: int, grey: bool) -> tuple[bytes, np.ndarray]:
+    """A serialised record and its image as OpenCV decodes it."""
+    image = face_image(number, 10, 12)
+    stored = image[..., 0] if grey else image[..., ::-1]
+    jpeg = cv2.imencode(".jpg", stored)[1].tobytes()
+    decoded = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_UNCHANGED)
+    features = {
+        "image": tf.train.Feature(bytes_list=tf.train.BytesList(value=[jpeg])),
+        "subject": tf.train.Feature(bytes_list=tf.train.BytesList(value=[f"F{number:03d}".encode()])),
+        "labels": tf.train.Feature(int64_list=tf.train.Int64List(value=[number, 9])),
+    }
+    record = tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString()
+    return record, decoded[..., None] if grey else decoded[..., ::-1]
+
+
+def write(folder: Path, grey: bool = False) -> np.ndarray:
+    """Shards as TFDS leaves them; the images (N, 10, 12, C) in order."""
+    folder.mkdir(exist_ok=True)
+    records, images = zip(*(example(number, grey) for number in range(N)), strict=True)
+    start = 0
+    for shard, length in enumerate(SHARDS):
+        with tf.io.TFRecordWriter(str(folder / f"bp4d-frames.tfrecord-{shard:05d}-of-00003")) as file:
+            for record in records[start : start + length]:
+                file.write(record)
+        start += length
+    info = {"splits": [{"name": "frames", "shardLengths": [str(length) for length in SHARDS]}]}
+    (folder / "dataset_info.json").write_text(json.dumps(info))
+    return np.stack(images)
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> np.ndarray:
+    return write(tmp_path)
+
+
+def opened(folder: Path) -> RecordImages:
+    return RecordImages.of(read_table(folder), (10, 12, 3))
+
+
+@pytest.mark.parametrize("index", [
+    slice(None), slice(2, 7, 2), np.array([7, 0, 0, 3]), np.array([-1, 2]), np.arange(N) % 3 == 0,
+    np.array([], dtype=int), 5, slice(5, 5),
+], ids=str)  # fmt: skip
+def test_indexing_is_that_of_an_array(tmp_path: Path, images: np.ndarray, index):
+    np.testing.assert_array_equal(opened(tmp_path)[index], images[index])
+
+
+def test_shape_and_length(tmp_path: Path, images: np.ndarray):
+    records = opened(tmp_path)
+    assert records.shape == images.shape and len(records) == N
+
+
+def test_views_of_views(tmp_path: Path, images: np.ndarray):
+    view = opened(tmp_path).subset(np.array([1, 3, 5, 7])).subset(np.array([False, True, True, False]))
+    assert view.shape == (2, 10, 12, 3)
+    np.testing.assert_array_equal(view[:], images[[3, 5]])
+
+
+def test_grey(tmp_path: Path):
+    images = write(tmp_path, grey=True)
+    np.testing.assert_array_equal(RecordImages.of(read_table(tmp_path), (10, 12, 1))[:], images)
+
+
+def test_another_process_can_have_them(tmp_path: Path, images: np.ndarray):
+    records = opened(tmp_path)
+    assert len(records[:2]) == 2
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(records.subset(slice(1, 4))))[:], images[1:4])
+
+
+def test_other_features_are_arrays(tmp_path: Path, images: np.ndarray):
+    columns = read_table(tmp_path).columns
+    assert columns["subject"].tolist() == [f"F{number:03d}" for number in range(N)]
+    np.testing.assert_array_equal(columns["labels"], [[number, 9] for number in range(N)])
+
+
+def same(first: RecordTable, second: RecordTable) -> bool:
+    arrays = [(table.shard, table.offset, table.size, *table.columns.values()) for table in (first, second)]
+    return all(np.array_equal(*pair) for pair in zip(*arrays, strict=True))
+
+
+@pytest.mark.parametrize("damage", [Path.unlink, lambda path: path.write_bytes(b"no"), lambda path: path.write_bytes(b""),
+                                    lambda path: path.write_bytes(path.read_bytes()[:300])])  # fmt: skip
+def test_the_table_is_made_again(tmp_path: Path, images: np.ndarray, damage):
+    table = read_table(tmp_path)
+    damage(tmp_path / "records.npz")
+    assert same(read_table(tmp_path), table)
+    with np.load(tmp_path / "records.npz") as arrays:
+        np.testing.assert_array_equal(arrays["offset"], table.offset)
+
+
+def cut(path: Path, keep: int) -> None:
+    path.write_bytes(path.read_bytes()[:keep])
+
+
+def flip_a_byte(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 255
+    path.write_bytes(content)
+
+
+def whole_records(path: Path, records: int) -> int:
+    """Bytes of the first records."""
+    sizes = [len(record) + 16 for record in tf.data.TFRecordDataset(str(path)).as_numpy_iterator()]
+    return sum(sizes[:records])
+
+
+@pytest.mark.parametrize("known", [False, True], ids=["without table", "with table"])
+@pytest.mark.parametrize("damage", [
+    Path.unlink, lambda path: cut(path, 100), lambda path: cut(path, 0), lambda path: cut(path, whole_records(path, 2)),
+], ids=["gone", "cut", "empty", "cut between records"])  # fmt: skip
+def test_damaged_shards(tmp_path: Path, images: np.ndarray, damage, known: bool):
+    if known:
+        read_table(tmp_path)
+    damage(tmp_path / "bp4d-frames.tfrecord-00002-of-00003")
+    with pytest.raises(DamagedRecords):
+        read_table(tmp_path)
+
+
+def test_checksums_are_looked_at(tmp_path: Path, images: np.ndarray):
+    flip_a_byte(tmp_path / "bp4d-frames.tfrecord-00000-of-00003")
+    with pytest.raises(DamagedRecords, match="00000-of-00003 is damaged"):
+        read_table(tmp_path)
+
+
+@pytest.mark.parametrize("content", [None, "{", '{"splits": []}', '{"splits": [{"name": "frames"}]}'])
+def test_no_account_of_the_shards(tmp_path: Path, images: np.ndarray, content: str | None):
+    path = tmp_path / "dataset_info.json"
+    path.unlink() if content is None else path.write_text(content)
+    with pytest.raises(DamagedRecords, match=r"dataset_info\.json"):
+        read_table(tmp_path)
+
+
+def test_an_image_damaged_meanwhile(tmp_path: Path, images: np.ndarray):
+    records = opened(tmp_path)
+    path = tmp_path / "bp4d-frames.tfrecord-00001-of-00003"
+    path.write_bytes(bytes(path.stat().st_size))
+    with pytest.raises(RunFailed, match=r"00001-of-00003.*delete the folder"):
+        records[:]

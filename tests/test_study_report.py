@@ -1,0 +1,197 @@
+"""The report of a study: who won and how sure, the table, what is missing."""
+
+import csv
+import json
+import math
+import shutil
+import statistics
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from pipeline.errors import UserError
+from pipeline.reporting.paper_table import ROWS, UNITS, paper_table
+from pipeline.study_report import write_study_report
+from tests.au_report_sample import AUS
+from tests.html_check import HtmlCheck
+from tests.report_sample import edit_json
+from tests.study_sample import VARIANTS, write_study
+
+T3 = 3.182446  # 97.5 % quantile of Student's t with 3 degrees of freedom
+PAIRS = [(seed, fold) for seed in (1, 2) for fold in (1, 2)]
+
+
+@pytest.fixture(scope="module")
+def complete(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = write_study(tmp_path_factory.mktemp("study"))
+    write_study_report(folder)
+    return folder
+
+
+@pytest.fixture
+def study(complete: Path, tmp_path: Path) -> Path:
+    """A copy to damage."""
+    return Path(shutil.copytree(complete, tmp_path / "study"))
+
+
+def report(folder: Path) -> str:
+    write_study_report(folder)
+    assert HtmlCheck((folder / "report.html").read_text()).problems == []
+    return (folder / "report.md").read_text()
+
+
+def scores(folder: Path, variant: str) -> dict[tuple[int, int], dict]:
+    """scores.json of a variant by seed and fold."""
+    start = variant.replace(", ", "-").replace(" ", "-")
+    return {
+        (seed, fold): json.loads(
+            (folder / "runs" / f"{start}-seed{seed}-fold{fold}-1a2b3c4d" / f"seed{seed}-fold{fold}" / "scores.json")
+            .read_text()
+        )
+        for seed, fold in PAIRS
+    }  # fmt: skip
+
+
+def row(markdown: str, section: str, name: str) -> list[str]:
+    """The cells of the row `name` in a section."""
+    part = markdown.partition(f"## {section}")[2].partition("\n## ")[0]
+    line = next(line for line in part.splitlines() if line.strip("| *").startswith(name))
+    return [cell.strip(" *") for cell in line.strip("|").split("|")]
+
+
+def test_the_first_line_says_who_won_and_how_sure(complete: Path):
+    text = (complete / "report.md").read_text()
+    ours, theirs = (
+        {pair: found["metrics"]["f1_mean"] for pair, found in scores(complete, name).items()}
+        for name in ("quantization", "baseline")
+    )
+    differences = [100 * (ours[pair] - theirs[pair]) for pair in PAIRS]
+    mean, half = statistics.mean(differences), T3 * statistics.stdev(differences) / math.sqrt(len(PAIRS))
+    headline = text.split("\n\n")[2]
+    assert headline == (
+        f"**quantization is best: {mean:+.1f} points over baseline. Hardly chance (95 % interval {mean - half:+.1f} to "
+        f"{mean + half:+.1f}, 4 pairs, also counting all 2 comparisons).**"
+    )
+    assert row(text, "Differences", "quantization")[1:3] == [
+        f"{mean:+.1f} points", f"{mean - half:+.1f} to {mean + half:+.1f}",
+    ]  # fmt: skip
+
+
+def test_the_table_has_the_papers_layout(complete: Path):
+    text = (complete / "report.md").read_text()
+    assert row(text, "Table 1", "variant") == ["variant", *(name[2:] for name in AUS), "avg", "n"]
+    for variant in VARIANTS:
+        found = [each["metrics"] for each in scores(complete, variant).values()]
+        means = [f"{100 * statistics.mean(each['f1'][name] for each in found):.1f}" for name in AUS]
+        averages = [100 * each["f1_mean"] for each in found]
+        average = f"{statistics.mean(averages):.1f} ± {statistics.stdev(averages):.1f}"
+        assert row(text, "Table 1", variant) == [variant, *means, average, "4"]
+    all_present = [
+        each["metrics"]["f1_all_positive_mean"] for name in VARIANTS for each in scores(complete, name).values()
+    ]
+    assert row(text, "Table 1", "all present")[-2] == f"{100 * statistics.mean(all_present):.1f}"
+
+
+def test_what_does_not_compete_stands_apart(complete: Path):
+    page = (complete / "report.html").read_text()
+    foot = page.partition("<tfoot>")[2].partition("</tfoot>")[0]
+    assert "float, clean labels" in foot and "baseline" not in foot
+    text = (complete / "report.md").read_text()
+    assert "For comparison, float, clean labels: " in text
+    assert "best: float" not in text
+
+
+def test_results_hold_one_row_a_run_with_the_numbers_of_scores_json(complete: Path):
+    with (complete / "results.csv").open(newline="") as file:
+        found = list(csv.DictReader(file))
+    assert [(row["variant"], int(row["seed"]), int(row["fold"])) for row in found] == [
+        (name, seed, fold) for name in VARIANTS for seed, fold in PAIRS
+    ]
+    for line in found[:4]:
+        original = scores(complete, "baseline")[int(line["seed"]), int(line["fold"])]
+        assert float(line["f1_mean"]) == original["metrics"]["f1_mean"]
+        assert float(line["f1_AU12"]) == original["metrics"]["f1"]["AU12"]
+        assert float(line["noisy_f1_mean"]) == original["metrics_noisy"]["f1_mean"]
+        assert float(line["train_noisy_fit"]) == original["train_noisy_fit"]
+        assert float(line["memorised_AU12"]) == original["train_noisy_fit_per_au"]["AU12"]
+        assert int(line["int8_bytes"]) == 325700
+
+
+def test_the_picture_stands_alone(complete: Path):
+    root = ElementTree.fromstring((complete / "table1.svg").read_text())
+    assert root.tag == "{http://www.w3.org/2000/svg}svg"
+    said = {"".join(element.itertext()) for element in root.iter("{http://www.w3.org/2000/svg}text")}
+    assert said >= {*VARIANTS, "Clean test F1 (%)", "Wrong training labels memorised (%)"}
+    assert "var(" not in (complete / "table1.svg").read_text()
+
+
+def test_the_papers_table_adds_up():
+    for values in ROWS.values():
+        *units, average = values
+        assert len(units) == len(UNITS)
+        assert statistics.mean(units) == pytest.approx(average, abs=0.06)
+    assert paper_table().rows[5][-1] == "62.5"
+
+
+def test_a_missing_run_is_shown_and_left_out(study: Path):
+    run = study / "runs" / "dropout-seed2-fold1-1a2b3c4d"
+    edit_json(run / "status.json", state="failed", message="the disk is full")
+    shutil.rmtree(study / "runs" / "dropout-seed2-fold2-1a2b3c4d")
+    text = report(study)
+    assert "2 of 16 runs are missing, 1 of them failed: every number is without them." in text
+    assert row(text, "Table 1", "dropout")[-1] == "2 of 4"
+    assert "dropout-seed2-fold1-1a2b3c4d failed: the disk is full." in text
+    states = [line.split("|")[4].strip() for line in text.splitlines() if line.startswith("| dropout | 2 |")]
+    assert states == ["failed", "not begun"]
+    assert row(text, "Differences", "dropout")[-3] == "2"
+
+
+def test_a_variant_without_any_run_is_missing_not_zero(study: Path):
+    for run in study.glob("runs/quantization-*"):
+        shutil.rmtree(run)
+    text = report(study)
+    assert row(text, "Table 1", "quantization") == ["quantization", *["missing"] * 13, "0 of 4"]
+    assert "dropout is best" in text or "No variant beats baseline" in text
+
+
+def test_nothing_done_yet(study: Path):
+    shutil.rmtree(study / "runs")
+    (study / "table1.svg").unlink()
+    text = report(study)
+    assert "**No result yet" in text and "16 of 16 runs are missing" in text
+    assert not (study / "table1.svg").exists()
+
+
+def test_an_undefined_unit_is_named_and_left_out(study: Path):
+    path = study / "runs" / "baseline-seed1-fold1-1a2b3c4d" / "seed1-fold1" / "scores.json"
+    record = json.loads(path.read_text())
+    record["metrics"]["f1"]["AU2"] = None
+    record["undefined"] = ["AU2: no positive label in the test part, so no F1"]
+    path.write_text(json.dumps(record))
+    text = report(study)
+    others = [found["metrics"]["f1"]["AU2"] for pair, found in scores(study, "baseline").items() if pair != (1, 1)]
+    assert row(text, "Table 1", "baseline")[2] == f"{100 * statistics.mean(others):.1f}"
+    assert "Undefined, AU2: no positive label in the test part, so no F1 (baseline-seed1-fold1)." in text
+
+
+@pytest.mark.parametrize(
+    ("skills", "words"),
+    [
+        ({"baseline": (1.6, 0.1), "worse": (1.0, 0.1)}, "No variant beats baseline; the next is worse, −"),
+        ({"baseline": (1.3, 0.1), "same": (1.301, 0.1), "alike": (1.3, 0.1)}, "chance"),
+    ],
+)
+def test_no_winner_without_a_difference(tmp_path: Path, skills: dict, words: str):
+    assert words in report(write_study(tmp_path, variants=skills)).split("\n\n")[2]
+
+
+def test_one_pair_proves_nothing(tmp_path: Path):
+    text = report(write_study(tmp_path, seeds=(1,), folds=(1,)))
+    assert "One pair of runs only: it may be chance." in text
+    assert row(text, "Table 1", "baseline")[-2].count("±") == 0
+
+
+def test_a_folder_that_is_no_study(tmp_path: Path):
+    with pytest.raises(UserError, match="there is no study"):
+        write_study_report(tmp_path)

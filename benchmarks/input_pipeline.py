@@ -4,7 +4,7 @@
 
 Writes a folder in BP4D's layout (41 subjects, 8 tasks, 144 x 108 images), indexes it, prepares crops of 64 x 64 pixels,
 and goes through an epoch of shuffled batches, in a process each. Decoding without a pipeline takes turns with the
-pipeline: the same JPEGs, the same number of threads. Writes a JSON file and prints
+pipeline: JPEGs of the same crops, the same number of threads. Writes a JSON file and prints
 `index_seconds=S peak_gigabytes=G rate_over_decode=R`.
 """
 
@@ -86,7 +86,7 @@ def prepare_stage(root: Path) -> dict:
 
 
 def epoch_stage(root: Path, batch_size: int) -> dict:
-    """Images a second of an epoch of shuffled batches, and of decoding the same JPEGs alone, in turns."""
+    """Images a second of an epoch of shuffled batches, and of decoding JPEGs of 256 of its crops alone, in turns."""
     load.IN_MEMORY_BYTES = 0  # from the disk, however few
     aus = load_aus(_section(root))
     order = epoch_order(len(aus), seed=1, epoch=1)

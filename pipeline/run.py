@@ -98,7 +98,7 @@ def _few_faces(data: FaceData) -> dict:
         "synthetic_faces": {"frames": 1},
         "bp4d": {"frame_step": 10**9, "root": data.root or str(bp4d_folder())},
     }
-    return {**one_frame[data.name], "folds": data.folds[:1], "train_examples": 2 * DRY_RUN_FACES, "test_examples": DRY_RUN_FACES}
+    return {**one_frame[data.name], "folds": data.folds[:1], "train_examples": DRY_RUN_FACES, "test_examples": DRY_RUN_FACES}
 
 
 def _is_done(folder: Path, shipping: Path | None, experiment: Experiment) -> bool:

@@ -17,7 +17,10 @@ HEAVY = {"tensorflow", "tf_keras", "keras", "tensorflow_datasets", "tensorflow_m
 LIGHT = (
     "config", "run", "evaluation", "report", "run_folder", "run_files", "data.label_noise", "data.fetch", "deployment",
     "au_metrics", "au_thresholds", "au_intervals", "data.annotators", "data.au_noise", "data.au_set", "data.augmentation",
-    "data.batches", "data.prefetch", "data.synthetic_faces", "faces.crop", "study",
+    "data.batches", "data.prefetch", "data.synthetic_faces", "data.synthetic_faces.writer",
+    "data.bp4d", "data.record_images", "faces.crop",
+    "faces.blazeface", "study", "study_config", "study_report", "study_runner", "au_bits", "image_batches",
+    "models.head_names", "quantization.layer_bits",
     "errors", "litert", "latency", "quantization.integer_model", "tflite_writer",
 )  # fmt: skip
 ALONE = """

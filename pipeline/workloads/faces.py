@@ -14,6 +14,7 @@ from pipeline.data.augmentation import Augmentation, FaceAugmentation
 from pipeline.data.bp4d import fold_split, load_aus
 from pipeline.data.splits import training_subset
 from pipeline.errors import UserError
+from pipeline.faces.crop import CropRecipe
 from pipeline.models.au_network import au_network
 from pipeline.multilabel import Multilabel, multilabel_task
 from pipeline.run_files import write_npz
@@ -117,7 +118,7 @@ class Faces:
 
     def crop(self) -> dict:
         """The recipe by which faces were cut out."""
-        return self.faces.crop
+        return CropRecipe.from_dict(self.faces.crop).to_dict()
 
     def _split(self, unit: Unit) -> tuple[tuple[str, ...], ...]:
         data = self.experiment.data

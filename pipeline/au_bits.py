@@ -9,7 +9,7 @@ from pipeline.errors import UserError
 from pipeline.models.head_names import hidden_layers
 
 CANDIDATES = (2, 3, 4, 8)
-Predict = Callable[[int], np.ndarray]  # bits of every head to logits float32 (N, A)
+Predict = Callable[[int], np.ndarray]  # bits of a head to logits float32 (N, A)
 Table = Mapping[str, Mapping[int, float | None]]  # validation F1 by action unit and bits; None: undefined
 
 
@@ -18,8 +18,8 @@ def sensitivity(
 ) -> dict[str, dict[int, float | None]]:
     """F1 at probability 0.5 of every action unit at every number of bits of its head, the weights as trained.
 
-    labels: uint8 (N, A). Heads do not see each other, so one prediction with all heads at b bits says of every action
-    unit what re-quantizing its head alone would say. None where no label is positive.
+    labels: uint8 (N, A). `predict` gives each logit as if its head alone had these bits; heads do not see each other, so
+    one prediction serves all action units. None where no label is positive.
     """
     table: dict[str, dict[int, float | None]] = {name: {} for name in au_names}
     for bits in sorted(candidates):

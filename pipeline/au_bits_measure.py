@@ -1,10 +1,12 @@
 """The validation F1 of a trained network whose heads have other bits, one training at a time."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 
 from pipeline.au_bits import head_sizes, sensitivity
+from pipeline.au_bits_settings import uniform_bits
 from pipeline.errors import UserError
 from pipeline.experiment import export
 from pipeline.inference import logits_in_batches
@@ -31,17 +33,31 @@ def measure(trained: Trained, candidates: Sequence[int], stop: StopFlag) -> dict
         )
     network, storage = export(trained.model, experiment.methods), experiment.convert.weight_storage
 
-    def predict(bits: int) -> np.ndarray:
+    def logits(au_bits: dict[str, int]) -> np.ndarray:
         stop.check()
-        changed = with_au_bits(network, {"default": bits})
+        changed = with_au_bits(network, au_bits)
         if experiment.train.statistics == "reestimate":
             batch_size, batches = experiment.train.batch_size, experiment.train.statistics_batches
             reestimate(changed, statistics_batches(data.train_images, batch_size, trained.unit.seed, batches))
         device = DeviceNetwork(lower(changed, storage).integer_model)
         return logits_in_batches(device.forward, data.val_images, stop.check)
 
+    predict = partial(_alone, logits, data.label_names, uniform_bits(experiment))
     table = sensitivity(predict, data.val_labels, data.label_names, candidates)
     return {"f1": table, **_sizes(lower(network).integer_model, data.label_names)}
+
+
+def _alone(logits: Callable[[dict], np.ndarray], au_names: Sequence[str], uniform: int, bits: int) -> np.ndarray:
+    """Logits (N, A), each as if its head alone had other bits than `uniform`.
+
+    All heads read one pooled vector at the most bits that any of them asks for, and through a coarser copy at fewer. So
+    with fewer bits one head keeps the others' vector fine: the first, which takes its turn alone.
+    """
+    if bits >= uniform or len(au_names) == 1:
+        return logits({"default": bits})
+    others = logits({au_names[0]: uniform, "default": bits})
+    first = logits({au_names[0]: bits, "default": uniform})
+    return np.concatenate([first[:, :1], others[:, 1:]], axis=1)
 
 
 def _sizes(model: IntegerModel, au_names: Sequence[str]) -> dict:

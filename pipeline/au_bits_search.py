@@ -18,12 +18,12 @@ from pipeline.au_bits_results import (
 )
 from pipeline.au_bits_settings import SUFFIX, SearchSettings, candidates_of, check_searchable, uniform_bits
 from pipeline.au_bits_words import in_words
+from pipeline.command_line import exit_code, retry_command
 from pipeline.config import Experiment, load_config
-from pipeline.errors import RunFailed, UserError
 from pipeline.native_log import stderr_to
 from pipeline.run import LOG, run
 from pipeline.run_folder import open_run, seed_path, write_json, write_text
-from pipeline.stopping import StopFlag, Stopped
+from pipeline.stopping import StopFlag
 
 
 def search(
@@ -126,20 +126,7 @@ def _execute(arguments: argparse.Namespace, stop: StopFlag) -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line; the exit code (0 done, 1 failed, 2 wrong input, 130 or 143 stopped and resumable)."""
     arguments = _arguments(argv)
-    try:
-        with StopFlag() as stop:
-            _execute(arguments, stop)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except RunFailed as error:
-        print(f"failed: {error}", file=sys.stderr)
-        return 1
-    except Stopped as stopped:
-        command = shlex.join(["python", "-m", "pipeline.au_bits_search", *(sys.argv[1:] if argv is None else argv)])
-        print(f"{stopped}. The same command goes on from here:\n  {command}", file=sys.stderr)
-        return 128 + stopped.signum
-    return 0
+    return exit_code(lambda stop: _execute(arguments, stop), retry_command("pipeline.au_bits_search", argv))
 
 
 if __name__ == "__main__":

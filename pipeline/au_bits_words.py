@@ -51,7 +51,7 @@ def _cost(found: dict) -> str:
     if found["uniform_bits"] in found["candidates"]:
         equal = _mean_score(found, dict.fromkeys(found["f1"], found["uniform_bits"]))
         sentence += f", {_score(equal)} with {_bits(found['uniform_bits'])} everywhere"
-    return sentence + ". The scores of a training with these bits will differ."
+    return sentence + ". The choice was made by these numbers, so only a training with it tells."
 
 
 def _mean_score(found: dict, bits: dict[str, int]) -> float | None:

@@ -2,18 +2,17 @@
 
 import argparse
 import os
-import shlex
 import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TextIO
 
+from pipeline.command_line import exit_code, retry_command
 from pipeline.config import Experiment, config_hash, load_config, to_yaml
 from pipeline.config_schema import FaceData
 from pipeline.data.prepared import bp4d_folder
 from pipeline.deployment import is_shipped
-from pipeline.errors import RunFailed, UserError
 from pipeline.native_log import stderr_to
 from pipeline.report import write_report
 from pipeline.run_files import clear_disk_errors
@@ -186,20 +185,7 @@ def _execute(arguments: argparse.Namespace, stop: StopFlag) -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line; the exit code (0 done, 1 failed, 2 wrong input, 130 or 143 stopped and resumable)."""
     arguments = _arguments(argv)
-    try:
-        with StopFlag() as stop:
-            _execute(arguments, stop)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except RunFailed as error:
-        print(f"failed: {error}", file=sys.stderr)
-        return 1
-    except Stopped as stopped:
-        command = shlex.join(["python", "-m", "pipeline.run", *(sys.argv[1:] if argv is None else argv)])
-        print(f"{stopped}. The same command goes on from here:\n  {command}", file=sys.stderr)
-        return 128 + stopped.signum
-    return 0
+    return exit_code(lambda stop: _execute(arguments, stop), retry_command("pipeline.run", argv))
 
 
 if __name__ == "__main__":

@@ -1,12 +1,12 @@
 """python -m pipeline.study --config FILE: variants of one experiment over seeds and folds, in one table."""
 
 import argparse
-import shlex
 import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from pipeline.command_line import exit_code, retry_command
 from pipeline.errors import RunFailed, UserError
 from pipeline.run_files import write_text
 from pipeline.run_folder import open_run, write_status
@@ -90,21 +90,9 @@ def _execute(arguments: argparse.Namespace, command: str, stop: StopFlag) -> Non
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line; the exit code (0 done, 1 a cell failed, 2 wrong input, 130 or 143 stopped and resumable)."""
-    command = shlex.join(["python", "-m", "pipeline.study", *(sys.argv[1:] if argv is None else argv)])
+    command = retry_command("pipeline.study", argv)
     arguments = _arguments(argv)
-    try:
-        with StopFlag() as stop:
-            _execute(arguments, command, stop)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except RunFailed as error:
-        print(f"failed: {error}", file=sys.stderr)
-        return 1
-    except Stopped as stopped:
-        print(f"{stopped}. The same command goes on from here:\n  {command}", file=sys.stderr)
-        return 128 + stopped.signum
-    return 0
+    return exit_code(lambda stop: _execute(arguments, command, stop), command)
 
 
 if __name__ == "__main__":

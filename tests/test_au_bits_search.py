@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from benchmarks import au_bits as benchmark
+from pipeline.au_bits_measure import _alone
 from pipeline.au_bits_search import main
 from pipeline.config import config_hash, load_config, to_yaml
 from pipeline.stopping import StopFlag, Stopped
@@ -62,6 +63,18 @@ def test_as_many_bits_as_trained_give_the_f1_of_training(finished):
     f1 = [row["4"] for row in measured["f1"].values() if row["4"] is not None]
     assert np.mean(f1) == pytest.approx(scores["val_f1"], abs=1e-9)
     assert measured["head_weights"] == dict.fromkeys(("AU1", "AU6"), 16 * 8 + 8 * 8)
+
+
+def test_a_head_is_measured_alone():
+    """Stand-in for a network whose heads notice the most bits that any head has."""
+
+    def logits(au_bits: dict[str, int]) -> np.ndarray:
+        bits = [au_bits.get(name, au_bits["default"]) for name in ("AU1", "AU6", "AU12")]
+        return np.array([[10 * max(bits) + own for own in bits]])
+
+    for bits, expected in ((2, 42), (3, 43), (4, 44), (8, 88)):
+        assert _alone(logits, ("AU1", "AU6", "AU12"), 4, bits).tolist() == [[expected] * 3]
+    assert _alone(lambda au_bits: np.array([[au_bits["default"]]]), ("AU1",), 4, 2).tolist() == [[2]]
 
 
 def test_the_command_reuses_the_training_and_writes_a_config(finished, capsys):

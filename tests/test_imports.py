@@ -19,7 +19,7 @@ LIGHT = (
     "au_metrics", "au_thresholds", "au_intervals", "data.annotators", "data.au_noise", "data.au_set", "data.augmentation",
     "data.batches", "data.prefetch", "data.synthetic_faces", "data.synthetic_faces.writer",
     "data.bp4d", "data.record_images", "faces.crop",
-    "faces.blazeface", "study", "study_config", "study_report", "study_runner", "au_bits", "image_batches",
+    "faces.blazeface", "study", "study_config", "study_report", "study_runner", "au_bits", "au_bits_search", "image_batches",
     "models.head_names", "quantization.layer_bits",
     "errors", "litert", "latency", "quantization.integer_model", "tflite_writer",
 )  # fmt: skip
@@ -73,6 +73,7 @@ def test_light_modules_do_not_import_tensorflow(module: str):
     ["pipeline.run", "--config", "qat_configs/smoke.yaml", "--print-config"],
     ["pipeline.data.fetch", "--help"],
     ["pipeline.study", "--help"],
+    ["pipeline.au_bits_search", "--help"],
     ["pipeline.data.synthetic_faces", "--help"],
     ["pipeline.deployment", "--help"],
 ])  # fmt: skip

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.config import load_config
+from pipeline.data.synthetic_faces.sequences import TASKS
 from pipeline.methods import Dropout, EarlyStopping, LabelSmoothing, Pruning, Quantization, WeightDecay
 from pipeline.models.resnet import resnet
 from tests.config_samples import load_text
@@ -18,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
 METHODS = (Dropout, EarlyStopping, LabelSmoothing, Pruning, Quantization, WeightDecay)
-LONG = ("qat_configs/fashion_mnist.yaml", "qat_configs/cifar10.yaml")
+LONG = tuple(f"qat_configs/{name}.yaml" for name in ("synthetic_faces", "bp4d", "fashion_mnist", "cifar10"))
 
 
 def blocks(language: str, text: str = README) -> list[str]:
@@ -53,7 +54,7 @@ def shortened(command: list[str]) -> list[str]:
     """The command itself, or, where it would run for minutes, one that checks its arguments."""
     if any(word in LONG for word in command):
         return [*command, "--print-config"]
-    return [*command, "--help"] if command[2].startswith("benchmarks.") else command
+    return [*command, "--help"] if command[2].startswith(("benchmarks.", "pipeline.study")) else command
 
 
 def test_the_two_commands_come_first():
@@ -71,10 +72,10 @@ def test_make_has_the_target(command: list[str]):
     assert "-m venv .venv" in done.stdout and "-m pip install" in done.stdout
 
 
-def test_make_run_and_test_bring_their_data():
-    for target, what in (("run", "-m pipeline.run --config qat_configs/fashion_mnist.yaml"), ("test", "-m pytest")):
-        done = run(["make", "--dry-run", target], ROOT)
-        assert done.stdout.index("-m pipeline.data.fetch fashion_mnist") < done.stdout.index(what)
+def test_make_run_trains_on_rendered_faces_and_make_test_brings_its_data():
+    assert "-m pipeline.run --config qat_configs/synthetic_faces.yaml" in run(["make", "--dry-run", "run"], ROOT).stdout
+    test = run(["make", "--dry-run", "test"], ROOT).stdout
+    assert test.index("-m pipeline.data.fetch fashion_mnist") < test.index("-m pytest")
 
 
 def test_make_alone_lists_the_targets():
@@ -93,6 +94,11 @@ def test_ci_runs_make_test():
     script = ROOT / ".ci" / "run"
     assert os.access(script, os.X_OK)
     assert script.read_text().splitlines()[-1] == "make test"
+
+
+def test_every_configuration_of_a_command_exists():
+    named = {word for command in PYTHON for word in command if word.endswith(".yaml")}
+    assert len(named) > 2 and all((ROOT / name).is_file() for name in named)
 
 
 def test_the_python_commands_run_in_their_order(tmp_path: Path):
@@ -124,7 +130,7 @@ def test_the_method_table_has_every_field_and_default(method: type):
     (row,) = re.findall(rf"^\| `{name}` \| (.+) \|$", README, re.MULTILINE)
     for field, facts in method.model_fields.items():
         if field != "name":
-            default = "" if facts.default == [] else f" {str(facts.default).removesuffix('.0')}"
+            default = "" if facts.default in ([], {}) else f" {str(facts.default).removesuffix('.0')}"
             assert re.search(rf"`{field}`{re.escape(default)}(?!\w)", row), f"{field}{default}"
 
 
@@ -145,7 +151,9 @@ def test_no_number_is_missing(page: Path):
     assert not re.findall(r"\b(?:MEASURED|RESULTS)_\w+|TIME_ESTIMATE", page.read_text(encoding="utf-8"))
 
 
-def test_the_default_run_is_the_readmes_example(tmp_path: Path):
-    shown = load_text(tmp_path, blocks("yaml")[0])
-    shipped = load_config(ROOT / "qat_configs" / "fashion_mnist.yaml")
-    assert (shown.data, shown.noise, shown.model) == (shipped.data, shipped.noise, shipped.model)
+def test_the_default_run_is_what_the_readme_shows(tmp_path: Path):
+    shown, shipped = load_text(tmp_path, blocks("yaml")[0]), load_config(ROOT / LONG[0])
+    assert (shown.data.name, shown.noise, shown.baseline) == (shipped.data.name, shipped.noise, shipped.baseline)
+    assert (shown.model.name, shown.model.encoder) == (shipped.model.name, shipped.model.encoder)
+    faces = shipped.data.subjects * len(TASKS) * shipped.data.frames
+    assert f"`make run` renders {faces:,} faces of {shipped.data.subjects} persons" in README

@@ -195,7 +195,7 @@ def test_bouts_ramp_in_and_out():
 def test_looking_at_the_settings_does_not_load_the_renderer():
     """`--help` and the writer's import stay light: Numba is imported inside functions."""
     folder = Path(ASSET).parent
-    light = ("__init__", "__main__", "writer", "sequences", "parallel", "progress", "dynamics")
+    light = ("__init__", "__main__", "writer", "sequences", "parallel", "worker", "progress", "dynamics")
     for name in light:
         top = [node for node in ast.parse((folder / f"{name}.py").read_text()).body if isinstance(node, ast.ImportFrom)]
         assert not [

@@ -21,8 +21,8 @@ from pipeline.data.bp4d.occurrences import read_occurrences
 from pipeline.data.bp4d.places import read_places
 from pipeline.data.synthetic_faces import ensure_rendered, writer
 from pipeline.data.synthetic_faces.dynamics import presence
-from pipeline.data.synthetic_faces.parallel import render_sequence
 from pipeline.data.synthetic_faces.sequences import SUBJECTS, TASKS, RenderSettings, all_sequences
+from pipeline.data.synthetic_faces.worker import render_sequence
 from pipeline.errors import RunFailed, UserError
 
 ROOT = Path(__file__).resolve().parents[1]

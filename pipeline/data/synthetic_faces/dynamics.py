@@ -3,8 +3,6 @@
 from functools import cache
 
 import numpy as np
-from scipy.ndimage import gaussian_filter1d
-from scipy.stats import norm
 
 from pipeline.data.au_set import AU_NUMBERS
 
@@ -26,8 +24,10 @@ def subject_offset(rng: np.random.Generator) -> np.ndarray:
 
 def sequence_intensities(rng: np.random.Generator, subject: np.ndarray, frames: int) -> np.ndarray:
     """Intensities (frames, A) in 0..1 at 25 frames a second of one sequence of a subject with that offset."""
+    from scipy.special import ndtri
+
     task = np.sqrt(TASK_SHARE) * (_mixing() @ rng.normal(size=len(AU_NUMBERS)))
-    thresholds = norm.ppf(1 - BASE_RATES)
+    thresholds = ndtri(1 - BASE_RATES)
     moving = 1 - SUBJECT_SHARE - TASK_SHARE
     widths = MEAN_BOUTS * np.sqrt(moving) / (BASE_RATES * 2 * np.pi * np.sqrt(2) * np.exp(thresholds**2 / 2))
     excess = np.sqrt(moving) * _smooth_noise(rng, frames, widths) + subject + task - thresholds
@@ -47,6 +47,8 @@ def presence(intensities: np.ndarray) -> np.ndarray:
 
 def _smooth_noise(rng: np.random.Generator, frames: int, widths: np.ndarray) -> np.ndarray:
     """Gaussian processes (frames, A) of variance 1, correlated as _mixing says; `widths` (A,) of their kernels in frames."""
+    from scipy.ndimage import gaussian_filter1d
+
     margin = int(4 * widths.max()) + 1
     white = rng.normal(size=(frames + 2 * margin, len(widths))) @ _mixing().T
     smooth = [
@@ -70,15 +72,26 @@ def _mixing() -> np.ndarray:
 
 def _latent_correlation(phi: float, first: float, second: float) -> float:
     """The tetrachoric correlation that gives `phi` at two base rates, by bisection."""
-    from scipy.stats import multivariate_normal
+    from scipy.special import ndtri
 
     both = first * second + phi * np.sqrt(first * (1 - first) * second * (1 - second))
-    limits = [norm.ppf(first), norm.ppf(second)]
+    limits = ndtri(first), ndtri(second)
     low, high = -0.99, 0.99
     for _ in range(24):
         middle = (low + high) / 2
-        if multivariate_normal.cdf(limits, cov=[[1, middle], [middle, 1]]) < both:
+        if _both_below(*limits, middle) < both:
             low = middle
         else:
             high = middle
     return (low + high) / 2
+
+
+def _both_below(first: float, second: float, correlation: float) -> float:
+    """The probability that two normal numbers lie below their limits (Drezner and Wesolowsky 1990, equation 3)."""
+    from scipy.special import ndtr
+
+    nodes, weights = np.polynomial.legendre.leggauss(64)
+    half = np.arcsin(correlation) / 2
+    angles = half * (nodes + 1)
+    exponents = -(first**2 + second**2 - 2 * first * second * np.sin(angles)) / (2 * np.cos(angles) ** 2)
+    return ndtr(first) * ndtr(second) + half * weights @ np.exp(exponents) / (2 * np.pi)

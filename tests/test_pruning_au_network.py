@@ -8,8 +8,10 @@ import tf_keras
 from pipeline.methods import Dropout, Pruning, WeightDecay
 from pipeline.models.channels import shrink
 from pipeline.models.layers import dropout_layers
+from pipeline.quantization.lowering import lower
+from pipeline.quantization.scheme import quantize
 from pipeline.training_step import compile_step
-from tests.au_samples import AUS, SIDES, exact_model, quantized_network, shaken_network, small_network
+from tests.au_samples import AUS, SIDES, exact_model, shaken_network, small_network
 from tests.quantization_samples import images, options, pixels, settle
 
 EPOCHS = 8
@@ -34,15 +36,14 @@ def test_the_smaller_network_computes_the_same(encoder: str):
 
 @pytest.mark.parametrize("encoder", ["small_resnet", "mobilenet_v2"])
 def test_a_pruned_quantized_network_is_exact(encoder: str):
-    model = pruned(quantized_network(encoder))
+    model = pruned(quantize(shaken_network(encoder), options()))
     settle(model, shape=model.input_shape[1:])
-    smaller = Pruning().export(pruned(model))
-    before, after = exact_model(model), exact_model(smaller)
-    weights = [
+    smaller = exact_model(Pruning().export(pruned(model)))
+    before, after = (
         sum(operation.weights.codes.size for operation in found.operations if operation.weights is not None)
-        for found in (before, after)
-    ]
-    assert weights[1] < 0.4 * weights[0]
+        for found in (lower(model).integer_model, smaller)
+    )
+    assert after < 0.4 * before
 
 
 class MeanSquare:

@@ -79,6 +79,9 @@ def _read(path: Path) -> Document:
     if not isinstance(document.value, dict):
         wrong = Problem(Place(str(path), 1), (), "expected sections (key: value) at the top of the file")
         raise ConfigError([*document.problems, wrong])
+    if {"base", "variants"} & document.value.keys() and "data" not in document.value:
+        advice = f"this is a study, not an experiment. Run python -m pipeline.study --config {path}"
+        raise ConfigError([Problem(Place(str(path), 1), (), advice)])
     return document
 
 

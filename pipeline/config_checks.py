@@ -20,9 +20,11 @@ from pipeline.config_schema import (
     PerLabelNoise,
 )
 from pipeline.config_shape import inside
-from pipeline.methods import EarlyStopping, Pruning, Quantization
+from pipeline.data.au_set import AU_NUMBERS
+from pipeline.methods import Dropout, EarlyStopping, Pruning, Quantization
 
 BP4D_PARTS = 3
+SMALLEST_IMAGE = {"small_resnet": 24, "mobilenet_v2": 32, "inception_v3": 75}  # pixels
 # What stands in for a broken part that has no default; no check that looks at it is reported.
 STAND_INS = {("name",): "stand-in", ("data",): {"name": "fashion_mnist"}}
 ENTRY_STAND_INS = {"methods": {"name": "dropout"}, "seeds": 2**31 - 1}
@@ -145,6 +147,32 @@ def _label_names(experiment: Experiment) -> Iterator[Finding]:
                 yield Finding(((*path, "au_bits", name), ("data", "aus")), message)
 
 
+def _rendered_aus(experiment: Experiment) -> Iterator[Finding]:
+    if experiment.data.name != "synthetic_faces":
+        return
+    for index, number in enumerate(experiment.data.aus):
+        if number not in AU_NUMBERS:
+            message = f"AU{number} is not rendered; there are {', '.join(map(str, AU_NUMBERS))}"
+            yield Finding((("data", "aus", index),), message)
+
+
+def _encoder(experiment: Experiment) -> Iterator[Finding]:
+    """What an encoder cannot do, said before hours of work on the data."""
+    model, data = experiment.model, experiment.data
+    if not isinstance(model, AuNetwork) or not isinstance(data, FaceData):
+        return
+    if data.image_size < SMALLEST_IMAGE[model.encoder]:
+        message = f"{model.encoder} needs images of {SMALLEST_IMAGE[model.encoder]} pixels or more"
+        yield Finding((("data", "image_size"), ("model", "encoder")), message)
+    if model.encoder == "small_resnet" and model.weights == "imagenet":
+        message = "there are no ImageNet weights for small_resnet. Use none, or another encoder"
+        yield Finding((("model", "weights"), ("model", "encoder")), message)
+    for path, method in _methods(experiment, Dropout):
+        if method.position != "head" and model.encoder != "small_resnet":
+            message = f"{model.encoder} has dropout in its heads only. Use head, or small_resnet"
+            yield Finding(((*path, "position"), ("model", "encoder")), message)
+
+
 def _parts(experiment: Experiment) -> Iterator[Finding]:
     data = experiment.data
     if not isinstance(data, FaceData):
@@ -236,6 +264,8 @@ CHECKS: tuple[Callable[[Experiment], Iterator[Finding]], ...] = (
     _noise_matrix,
     _kind_of_data,
     _label_names,
+    _rendered_aus,
+    _encoder,
     _parts,
     _monitor,
     _early_stopping,

@@ -85,7 +85,7 @@ class FaceData(Section):
     image_size: int = Field(64, ge=24, le=512, description="Side of the square crops in pixels.")
     grey: bool = Field(False, description="One grey channel instead of three colours.")
     crop: FaceCrop = Field(FaceCrop(), description="How faces are cut out.")
-    frame_step: Count = Field(1, description="Take every n-th coded frame of a sequence.")
+    frame_step: int = Field(1, ge=1, le=10**9, description="Take every n-th coded frame of a sequence.")
     max_missing: Share = Field(0.05, description="Largest share of the coded frames that may lack a readable image.")
     parts: list[Annotated[list[str], Field(min_length=1)]] | None = Field(
         None, min_length=2, description="Subjects of every part; null takes BP4D's three."
@@ -110,7 +110,9 @@ class Bp4d(FaceData):
     """BP4D-Spontaneous, or any folder in its layout."""
 
     name: Literal["bp4d"] = Field("bp4d", description="The data set.")
-    frame_offset: int = Field(0, description="Number of a frame's image minus the frame's number in the CSV.")
+    frame_offset: int = Field(
+        0, ge=-(10**9), le=10**9, description="Number of a frame's image minus the frame's number in the CSV."
+    )
 
 
 class SyntheticFaces(FaceData):

@@ -19,15 +19,15 @@ DATA_LICENSES = {
     "fashion_mnist": "Fashion-MNIST, MIT License (Zalando SE)",
     "cifar10": "CIFAR-10 (Krizhevsky 2009), no license stated by its authors",
     "bp4d": (
-        "BP4D-Spontaneous (Zhang et al. 2014), licensed by Binghamton University for research only; what is trained on it "
-        "inherits this"
+        "BP4D-Spontaneous (Zhang et al. 2014), licensed by Binghamton University for research only, or another data set in its "
+        "folder layout; what is trained on such data inherits their terms"
     ),
     "synthetic_faces": "rendered by this project from MakeHuman and Face Units assets (CC0 1.0); no person is shown",
 }
 LIMITS = {
     "bp4d": (
-        "trained on spontaneous expressions of 41 young adults, filmed in one laboratory; other ages, head poses, light and "
-        "cameras were not seen. Scores say what a muscle movement looks like, not what a person feels. Research only, as the data."
+        "trained on few people filmed in one way (BP4D: 41 young adults in one laboratory); other ages, head poses, light and "
+        "cameras were not seen. Scores say what a muscle movement looks like, not what a person feels. The data's terms hold."
     ),
     "synthetic_faces": (
         "trained and tested on RENDERED faces, not on people. How well it works on photographs has not been measured; it shows "
@@ -115,7 +115,8 @@ def sidecar(shipment: Shipment, scores: dict, files: dict[str, dict]) -> dict:
         "name": shipment.name,
         "task": shipment.task,
         "labels": list(shipment.labels),
-        "thresholds": scores.get("thresholds"),
+        "thresholds": _thresholds(scores),
+        "not_learned": scores.get("not_learned", []),
         "input": {
             "height_width_channels": list(shipment.image_shape),
             "type": shipment.io,
@@ -136,6 +137,13 @@ def sidecar(shipment: Shipment, scores: dict, files: dict[str, dict]) -> dict:
         "data_license": DATA_LICENSES[shipment.data],
         "files": files,
     }
+
+
+def _thresholds(scores: dict) -> dict | None:
+    """Probabilities by action unit, None for those that were not learned; None for classes."""
+    not_learned = scores.get("not_learned", [])
+    thresholds = scores.get("thresholds")
+    return thresholds and {name: None if name in not_learned else value for name, value in thresholds.items()}
 
 
 def check_shipped(folder: Path) -> dict:
@@ -231,11 +239,19 @@ def _label_table(scores: dict) -> list[str]:
         return []
     rows = [
         f"| {name} | {_percent(metrics['base_rate'][name])} | {_percent(f1)} | {_percent(metrics['f1_all_positive'][name])} "
-        f"| {scores['thresholds'][name]:.2f} | {_percent(metrics['f1_tuned'][name])} |"
+        f"| {scores['thresholds'][name]:.3g} | {_percent(metrics['f1_tuned'][name])} |"
         for name, f1 in metrics["f1"].items()
     ]
+    unlearned = (
+        [f"Not learned, ignore its output: {', '.join(names)}.", ""] if (names := scores.get("not_learned")) else []
+    )
     head = "| AU | present % | F1 % at 0.5 | F1 % all present | threshold | F1 % at threshold |"
-    return [head, "|---|---|---|---|---|---|", *rows, ""]
+    noisy = scores["metrics_noisy"] and scores["metrics_noisy"]["f1_mean"]
+    against = [
+        f"Against the noisy labels of the same {len(scores['subject_counts'])} test subjects: mean F1 {_percent(noisy)} %.",
+        "",
+    ]
+    return [head, "|---|---|---|---|---|---|", *rows, "", *(against if noisy is not None else []), *unlearned]
 
 
 def _percent(share: float | None, digits: int = 1) -> str:

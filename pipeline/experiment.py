@@ -7,6 +7,7 @@ from typing import TextIO
 import numpy as np
 
 from pipeline.conversion import convert
+from pipeline.data.sampling import stream
 from pipeline.deployment import Shipment, facts_of, mismatches, publish
 from pipeline.errors import RunFailed, UserError
 from pipeline.progress import make_progress
@@ -101,10 +102,14 @@ def build_model(experiment, workload: Workload, data: TrainingData, seed: int):
 
 
 def verified_examples(data: TrainingData, wanted: int | None) -> Examples:
-    """Test images in memory for the verification: the `wanted` first ones, or all that VERIFIED_BYTES hold."""
+    """`wanted` test images in memory for the verification, or all that VERIFIED_BYTES hold.
+
+    In an order drawn once, so that the first ones, which alone the slower comparisons see, come from everywhere.
+    """
     fitting = max(VERIFIED_BYTES // int(np.prod(data.test_images.shape[1:])), 1)
-    count = min(wanted or len(data.test_labels), fitting)
-    return Examples(data.test_images[:count], data.test_labels[:count])
+    n = len(data.test_labels)
+    chosen = stream("subset", 0).permutation(n)[: min(wanted or n, fitting)]
+    return Examples(data.test_images[chosen], data.test_labels[chosen])
 
 
 def export(model, methods):

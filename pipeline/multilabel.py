@@ -100,6 +100,8 @@ class Multilabel:
                 *metrics.undefined(data.test_labels, self.au_names, "test"),
             ],
             "subject_counts": counted,
+            "not_learned": [name for name, weight in zip(self.au_names, self.weights, strict=True) if weight == 0],
+            "test_noisy_fit": _unseen_fit(test, data),
             "train_noisy_fit_per_au": self._noisy_fit(predict, data),
         }
 
@@ -134,6 +136,14 @@ class Multilabel:
             return None
         fits = metrics.agreement_per_au(predict(data.train_images), data.train_labels, data.corrupted)
         return metrics.by_name(fits, self.au_names)
+
+
+def _unseen_fit(logits: np.ndarray, data: TrainingData) -> float | None:
+    """The share of wrong test labels that the network gives too: `train_noisy_fit` without any memory of them."""
+    if data.test_noisy_labels is None:
+        return None
+    known = (data.test_labels != UNKNOWN) & (data.test_noisy_labels != UNKNOWN)
+    return metrics.agreement(logits, data.test_noisy_labels, known & (data.test_noisy_labels != data.test_labels))
 
 
 def multilabel_task(data: TrainingData, loss, smoothers: tuple[Smoother, ...]) -> Multilabel:

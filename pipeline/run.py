@@ -94,10 +94,11 @@ def dry_run_of(experiment: Experiment) -> Experiment:
 def _few_faces(data: FaceData) -> dict:
     """One frame of every sequence, and of them a few: one fold, the caches apart from those of the real run."""
     one_frame = {
-        "synthetic_faces": {"frames": 1},
-        "bp4d": {"frame_step": 10**9, "root": data.root or str(bp4d_folder())},
+        "synthetic_faces": {"frames": 1, "root": None},
+        "bp4d": {"frame_step": 10**9, "max_missing": 1.0, "root": data.root or str(bp4d_folder())},
     }
-    return {**one_frame[data.name], "folds": data.folds[:1], "train_examples": DRY_RUN_FACES, "test_examples": DRY_RUN_FACES}
+    fewer = {"folds": data.folds[:1], "train_examples": None, "test_examples": DRY_RUN_FACES}
+    return {**one_frame[data.name], **fewer}
 
 
 def _is_done(folder: Path, shipping: Path | None, experiment: Experiment) -> bool:

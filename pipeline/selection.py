@@ -16,6 +16,9 @@ class StoppingRule(Protocol):
     def should_stop(self, history: History) -> bool:
         """Whether the last line is the last one needed."""
 
+    def is_measured(self, line: dict) -> bool:
+        """Whether the monitored metric of a line is a finite number."""
+
 
 @dataclass(frozen=True)
 class Selection:
@@ -26,17 +29,17 @@ class Selection:
 
     rule: StoppingRule | None
     unsettled: int
-    test_metric: str
 
-    @property
-    def name(self) -> str:
+    def name(self, history: History) -> str:
         """As in scores.json."""
+        if self.rule and not self._candidates(history):
+            return "last epoch (early stopping had no validation metric to look at)"
         return "early stopping" if self.rule else "last epoch"
 
     def epoch(self, history: History) -> int:
         """The 1-based epoch that counts so far."""
-        candidates = self._candidates(history)
-        return self.rule.best_epoch(candidates) if self.rule and candidates else history[-1]["epoch"]
+        candidates = self._candidates(history) if self.rule else []
+        return self.rule.best_epoch(candidates) if candidates else history[-1]["epoch"]
 
     def keeps_last(self, history: History) -> bool:
         """Whether the weights of the last line's epoch have to be kept for the end."""
@@ -47,18 +50,19 @@ class Selection:
         return self.rule is not None and self.rule.should_stop(self._candidates(history))
 
     def _candidates(self, history: History) -> list[dict]:
-        return [line for line in history if line["epoch"] > self.unsettled and line[self.test_metric] is not None]
+        return [line for line in history if line["epoch"] > self.unsettled and self.rule.is_measured(line)]
 
 
-def selection_rule(methods: Sequence, epochs: int, test_metric: str) -> Selection:
-    """The rule of a run of `epochs` with these methods; epochs without `test_metric` were not evaluated."""
+def selection_rule(methods: Sequence, epochs: int) -> Selection:
+    """The rule of a run of `epochs` with these methods."""
     rule = next((method for method in methods if method.name == "early_stopping"), None)
-    return Selection(rule, max([method.settled_from(epochs) for method in methods], default=0), test_metric)
+    return Selection(rule, max([method.settled_from(epochs) for method in methods], default=0))
 
 
 def oracle(history: History, test_metric: str) -> dict:
-    """The best epoch by the test set: to know what was lost, never a result."""
-    best = max((line for line in history if line[test_metric] is not None), key=lambda line: line[test_metric])
+    """The best epoch by the test set: to know what was lost, never a result; None where the metric is undefined."""
+    defined = [line for line in history if line[test_metric] is not None]
+    best = max(defined, key=lambda line: line[test_metric], default={test_metric: None, "epoch": None})
     return {test_metric: best[test_metric], "epoch": best["epoch"]}
 
 

@@ -104,7 +104,7 @@ class _Run:
     def __post_init__(self):
         self._evaluation_data = self.data.for_evaluation(self.settings.evaluate_train_examples)
         self.steps = max(len(self.data.train_images) // self.settings.batch_size, 1)
-        self.selection = selection_rule(self.methods, self.settings.epochs, self.task.test_metric)
+        self.selection = selection_rule(self.methods, self.settings.epochs)
         self.optimizer = make_optimizer(self.settings, self.model)
         self.total = tf.Variable(0.0, dtype=tf.float64, trainable=False)
         self.state = Checkpoint()
@@ -147,7 +147,7 @@ class _Run:
         epoch = self.selection.epoch(self.state.history)
         with self._evaluated() as predict:
             details = self.task.details(predict, self._evaluation_data)
-        return TrainResult(self.state.history, epoch, self.selection.name, details)
+        return TrainResult(self.state.history, epoch, self.selection.name(self.state.history), details)
 
     def _prepare(self, epoch: int) -> None:
         changed = [method.before_epoch(self.model, epoch, self.settings.epochs) for method in self.methods]

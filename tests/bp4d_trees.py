@@ -85,7 +85,7 @@ def write_landmarks(path: Path, frames: Sequence[int], eyes: Sequence[float] = (
 
 
 def section(root: Path | None, **changes: object) -> SimpleNamespace:
-    """A config section `data`, as the schema fills it in."""
+    """A config section `data`, as the schema fills it in, but without folds: a tree may have one subject."""
     crop = SimpleNamespace(side=3.2, eye_line=0.38, detector=False)
     values = {
         "name": "bp4d",
@@ -95,5 +95,6 @@ def section(root: Path | None, **changes: object) -> SimpleNamespace:
         "grey": False,
         "crop": crop,
     }
-    values |= {"frame_step": 1, "frame_offset": 0, "max_missing": 0.05} | changes
+    values |= {"frame_step": 1, "frame_offset": 0, "max_missing": 0.05}
+    values |= {"folds": [], "parts": None, "val_fraction": 0.15} | changes
     return SimpleNamespace(**values, au_names=tuple(f"AU{number}" for number in values["aus"]))

@@ -231,6 +231,14 @@ FACES = "data: {name: synthetic_faces}\nmodel: {name: au_network}\n"
         ),
         ("data: {name: bp4d, folds: [4]}\nmodel: {name: au_network}", "there are 3 parts to test on"),
         ("data: {name: bp4d, folds: [1, 1]}\nmodel: {name: au_network}", "the fold 1 is given twice"),
+        ("data: {name: synthetic_faces, aus: [3]}\nmodel: {name: au_network}", "data.aus.0: AU3 is not rendered; there are"),
+        (FACES.replace("au_network", "au_network, encoder: inception_v3"), "inception_v3 needs images of 75 pixels or more"),
+        (
+            FACES.replace("au_network", "au_network, encoder: mobilenet_v2") + "methods: [{name: dropout, position: blocks}]",
+            "mobilenet_v2 has dropout in its heads only",
+        ),
+        (FACES.replace("au_network", "au_network, weights: imagenet"), "there are no ImageNet weights for small_resnet"),
+        ("base: synthetic_faces.yaml\nvariants: {a: []}", "this is a study, not an experiment"),
         ("data: {name: bp4d, aus: [1, 1]}\nmodel: {name: au_network}", "a list without repetitions"),
     ],
 )

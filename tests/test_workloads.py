@@ -124,3 +124,15 @@ def test_evenly_spaced(n, count):
     expected = min(n, n if count is None else count)
     assert len(chosen) == len(set(chosen)) == expected
     assert not expected or (chosen[0] == 0 and np.diff(chosen).max(initial=0) <= -(-n // expected))
+
+
+def test_no_positive_label_at_all_is_refused(tmp_path, faces):
+    never = replace(faces, labels=np.where(faces.labels == 1, 0, faces.labels).astype(np.uint8))
+    work = workload(tmp_path, never)
+    with pytest.raises(UserError, match="no training face has any of AU1, AU12"):
+        work.task(work.training_data(Unit(1, 1), tmp_path))
+
+
+def test_every_seed_validates_on_the_same_subjects(tmp_path, faces):
+    work = workload(tmp_path, faces)
+    assert len({tuple(work.training_data(Unit(seed, 1), tmp_path).val_subjects) for seed in range(5)}) == 1

@@ -7,12 +7,15 @@ from pathlib import Path
 
 import numpy as np
 
+from pipeline.errors import UserError
 from pipeline.run_files import write_npz
 
 TABLE = "records.npz"
 SHARDS = "*.tfrecord-*"
 LENGTH_BYTES, CHECK_BYTES = 12, 4  # around every record: its length and the length's checksum; its own checksum
 IMAGE = "image"
+ADVICE = "Set TFDS_DATA_DIR to a folder that can be written: the prepared images are kept there"
+PLACES, STATE = ("shard", "offset", "size"), ("shard_bytes", "shard_times")
 
 
 class DamagedRecords(ValueError):
@@ -34,32 +37,44 @@ class RecordTable:
 
 
 def read_table(folder: Path) -> RecordTable:
-    """The table of the shards in a folder; read from records.npz, or made and written there.
+    """The table of the shards in a folder; read from records.npz, or made and written there if a shard has changed.
 
     Raises:
         DamagedRecords: files are missing, cut off, or do not fit their checksums.
+        UserError: records.npz cannot be written.
     """
     shards = sorted(folder.glob(SHARDS))
     lengths = _shard_lengths(folder)
     if len(lengths) != len(shards):
         raise DamagedRecords(f"{folder}: {len(shards)} of {len(lengths)} shards are there")
-    sizes = np.array([path.stat().st_size for path in shards], dtype=np.int64)
-    arrays = _stored(folder / TABLE)
-    if arrays is None or not np.array_equal(arrays["shard_bytes"], sizes):
-        arrays = {**_scan(shards, lengths), "shard_bytes": sizes}
-        write_npz(folder / TABLE, **arrays)
-    own = {name: arrays.pop(name) for name in ("shard", "offset", "size")}
-    del arrays["shard_bytes"]
-    return RecordTable(shards, **own, columns=arrays)
+    status = [path.stat() for path in shards]
+    state = np.array([[each.st_size, each.st_mtime_ns] for each in status], dtype=np.int64).reshape(-1, 2)
+    now = dict(zip(STATE, state.T, strict=True))
+    arrays = _stored(folder / TABLE, now, sum(lengths))
+    if arrays is None:
+        arrays = _scan(shards, lengths)
+        _write(folder / TABLE, {**arrays, **now})
+    places = {name: arrays.pop(name) for name in PLACES}
+    return RecordTable(shards, **places, columns=arrays)
 
 
-def _stored(path: Path) -> dict[str, np.ndarray] | None:
-    """The arrays in records.npz; None if it is missing or damaged."""
+def _write(path: Path, arrays: dict[str, np.ndarray]) -> None:
     try:
-        with np.load(path) as arrays:
-            return dict(arrays)
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile):
+        write_npz(path, **arrays)
+    except UserError as error:
+        raise UserError(f"{path}: {error.__cause__}. {ADVICE}") from error
+
+
+def _stored(path: Path, now: dict[str, np.ndarray], length: int) -> dict[str, np.ndarray] | None:
+    """The arrays of `length` records in records.npz; None if it is missing, damaged, or of other shards than now."""
+    try:
+        with np.load(path) as file:
+            arrays = dict(file)
+        current = all(np.array_equal(arrays.pop(name), state) for name, state in now.items())
+        whole = all(len(array) == length for array in arrays.values()) and arrays.keys() >= set(PLACES)
+    except (OSError, ValueError, EOFError, KeyError, TypeError, zipfile.BadZipFile):
         return None
+    return arrays if current and whole else None
 
 
 def _shard_lengths(folder: Path) -> list[int]:

@@ -38,6 +38,10 @@ class EarlyStopping(Method):
         """Whether the last line of `history` is `patience` or more epochs after the best epoch."""
         return bool(history) and int(history[-1]["epoch"]) - self.best_epoch(history) >= self.patience
 
+    def is_measured(self, line: Line) -> bool:
+        """Whether the monitored metric of a line of metrics.jsonl is a finite number."""
+        return any(True for _ in self._gains([line]))
+
     def _gains(self, history: Sequence[Line]) -> Iterator[tuple[int, float]]:
         """(epoch, value to maximise) of the epochs whose monitored metric is a finite number."""
         sign = -1.0 if self.monitor == "val_loss" else 1.0

@@ -17,7 +17,7 @@ from tf_keras import layers as kl
 
 from pipeline.errors import UserError
 from pipeline.models.layers import name_seed
-from pipeline.models.pretrained import load_pretrained
+from pipeline.models.pretrained import check_file, load_original, load_pretrained
 from pipeline.quantization.graph import nodes_of
 
 ApplicationName = Literal["mobilenet_v2", "inception_v3"]
@@ -105,3 +105,17 @@ def _layer(layer: kl.Layer, name: str, seed: int, momentum: float) -> kl.Layer:
             initializer = config[key]
             config[key] = {**initializer, "config": {**initializer["config"], "seed": name_seed(seed, name)}}
     return type(layer).from_config(config)
+
+
+def check_weights(name: str, weights: str, image_size: int, alpha: float) -> None:
+    """Raise UserError if the first weights of encoder `name` cannot be had or do not fit: before hours of other work."""
+    if weights == "none":
+        return
+    if name not in APPLICATIONS:
+        check_file(weights)
+        return
+    application = APPLICATIONS[name]
+    options = {"alpha": alpha} if application.has_alpha else {}
+    build = partial(application.build, **options)
+    original = build(input_shape=(image_size, image_size, COLOURS), include_top=False, weights=None, pooling=None)
+    load_original(original, weights, build)

@@ -12,11 +12,17 @@ from pipeline.errors import UserError
 BatchNorm = kl.BatchNormalization
 
 
-def load_file(model: tf_keras.Model, path: str | Path) -> None:
-    """Load a weights file (.weights.h5 or .h5) that fits `model` layer by layer; UserError if it does not."""
+def check_file(path: str | Path) -> Path:
+    """The path with its ~ resolved; UserError if no file is there."""
     path = Path(path).expanduser()
     if not path.is_file():
         raise UserError(f"model.weights: {path}: no such file. Give a file of Keras weights, imagenet or none")
+    return path
+
+
+def load_file(model: tf_keras.Model, path: str | Path) -> None:
+    """Load a weights file (.weights.h5 or .h5) that fits `model` layer by layer; UserError if it does not."""
+    path = check_file(path)
     try:
         model.load_weights(path)
     except Exception as error:  # h5py and Keras raise what they like
@@ -42,14 +48,19 @@ def load_pretrained(
     `names`: {layer of the original: layer of the copy}. `build` is what makes the original. Such weights were trained
     on pixels in [-1, 1], ours lie in [0, 1]: the first convolution and its batch norm absorb the difference.
     """
-    if weights == "imagenet":
-        original = _imagenet(original, build)
-    else:
-        load_file(original, weights)
+    original = load_original(original, weights, build)
     for source, name in zip(original.layers, names.values(), strict=True):
         if source.weights:
             _hand_over(source, encoder.get_layer(name))
     _absorb_pixel_range(encoder)
+
+
+def load_original(original: tf_keras.Model, weights: str, build: Callable[..., tf_keras.Model]) -> tf_keras.Model:
+    """The Keras application with its weights, `imagenet` or those of a file; UserError if they cannot be had."""
+    if weights == "imagenet":
+        return _imagenet(original, build)
+    load_file(original, weights)
+    return original
 
 
 def _imagenet(model: tf_keras.Model, build: Callable[..., tf_keras.Model]) -> tf_keras.Model:

@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 
 from pipeline.reporting.blocks import Figure, KeyEntry, Table
+from pipeline.reporting.labels import has_noise, training_labels
 from pipeline.reporting.line_chart import Line, Mark, line_chart, value_range
-from pipeline.reporting.naming import BASELINE, has_noise, method_name, short_name, unit_word
+from pipeline.reporting.naming import BASELINE, method_name, short_name, unit_word
 from pipeline.reporting.read import Run, number
 from pipeline.reporting.summary import Curve, curve
 from pipeline.reporting.terms import is_multilabel, terms
@@ -45,7 +46,7 @@ def loss_figure(run: Run) -> Figure | None:
     """Training and test loss (paper Fig. 1), or None if no epoch has recorded any."""
     train, objective = lines_of(run, "train_eval_loss"), lines_of(run, "train_loss", variant="training objective")
     panels = {
-        f"Training loss, {_train_labels(run)} labels": objective + train,
+        f"Training loss, {training_labels(run)} labels": objective + train,
         f"Test loss, {terms(run).right} labels": lines_of(run, "test_loss"),
     }
     key = key_of_runs(run)
@@ -70,9 +71,9 @@ def metric_figure(run: Run) -> Figure | None:
     named = terms(run)
     validation, test = (_with_moving(run, key) for key in (named.val_key, named.test_key))
     title = f"{named.right.capitalize()} test labels"
-    panels = {f"{_train_labels(run).capitalize()} validation labels": validation, title: test}
-    if is_multilabel(run):
-        panels["Noisy test labels"] = lines_of(run, "test_noisy_f1", factor=100)
+    panels = {f"{training_labels(run).capitalize()} validation labels": validation, title: test}
+    if is_multilabel(run) and has_noise(run):
+        panels[f"{training_labels(run).capitalize()} test labels"] = lines_of(run, "test_noisy_f1", factor=100)
     marks = {title: result_marks(run)}
     key = key_of_runs(run)
     if any(line.variant for line in validation + test):
@@ -81,10 +82,6 @@ def metric_figure(run: Run) -> Figure | None:
         key.append(KeyEntry("neutral", "dot", "the result of each seed"))
         key.append(KeyEntry("neutral", "diamond", "oracle: best test epoch of each seed, never the result"))
     return _figure(panels, f"{named.metric} (%)", METRIC_CAPTIONS[named.right], key, marks=marks)
-
-
-def _train_labels(run: Run) -> str:
-    return "noisy" if has_noise(run) else terms(run).right
 
 
 def _with_moving(run: Run, key: str) -> list[Line]:

@@ -3,11 +3,12 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from pipeline.reporting.labels import training_labels
 from pipeline.reporting.read import Json, Run, mapping, number, sequence
-from pipeline.reporting.terms import terms
-from pipeline.reporting.words import listing, percent
+from pipeline.reporting.words import listing, percent, plain
 
 BASELINE = "baseline"
+MOST_RATES = 4  # of single action units in a phrase
 
 METHOD_NAMES: Mapping[str, Callable[[Json], str]] = {
     "quantization": lambda m: f"W{m.get('weight_bits', 4)}/A{m.get('activation_bits', 4)} quantization",
@@ -57,26 +58,30 @@ def noise_phrase(run: Run) -> str:
     if kind is None:
         return "label noise this folder does not record"
     if kind == "none":
-        return f"{terms(run).right} labels"
+        return f"{training_labels(run)} labels"
     if kind == "annotators":
         return f"label noise as annotators make it (strength {noise.get('strength')})"
     if kind == "per_label":
-        return "label noise by action unit"
+        return f"label noise by action unit{_rates(mapping(noise, 'rates'))}"
     rate = number(noise, "rate")
     words = str(kind).replace("_", "-")
     return f"{words} label noise" if rate is None else f"{percent(rate, 0)} {words} label noise"
 
 
-def has_noise(run: Run) -> bool:
-    """Whether the configuration corrupts labels (unknown counts as yes: the numbers decide)."""
-    return not run.config or mapping(run.config, "noise").get("kind", "none") != "none"
+def _rates(rates: Json) -> str:
+    """` (AU12 5 %, others 10 %)`, the range if there are many; empty if none is recorded."""
+    known = {name: share for name in rates if (share := number(rates, name)) is not None}
+    if not known:
+        return ""
+    if len(known) > MOST_RATES:
+        return f" ({_rate(min(known.values()))} to {_rate(max(known.values()))})"
+    default = known.pop("default", None)
+    others = [] if default is None else [f"{'others ' * bool(known)}{_rate(default)}"]
+    return f" ({', '.join([f'{name} {_rate(share)}' for name, share in known.items()] + others)})"
 
 
-def untouched(run: Run) -> str:
-    """What a run without noise was trained on."""
-    if terms(run).right == "clean":
-        return "the training labels were left clean"
-    return "no label was changed; how many the annotators got wrong is unknown"
+def _rate(share: float) -> str:
+    return f"{plain(100 * share)} %"
 
 
 def unit_word(run: Run, n: int) -> str:
@@ -85,3 +90,8 @@ def unit_word(run: Run, n: int) -> str:
     if folds:
         return f"{n} runs (seeds and folds)" if n != 1 else "1 run (one seed, one fold)"
     return f"{n} seeds" if n != 1 else "1 seed"
+
+
+def is_baseline(run: Run) -> bool:
+    """Whether the run applies no method, so that others are compared with it."""
+    return bool(run.config) and not methods(run)

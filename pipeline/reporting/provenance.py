@@ -4,6 +4,7 @@ from typing import Any
 
 from pipeline.reporting import words
 from pipeline.reporting.blocks import Block, Code, Paragraph, Section, Table
+from pipeline.reporting.naming import unit_word
 from pipeline.reporting.read import Json, Run, number
 from pipeline.reporting.summary import spread
 
@@ -56,7 +57,7 @@ def _times(run: Run) -> list[tuple[str, str]]:
     for name, each in (("training time", run), ("training time, baseline", run.baseline)):
         seconds = spread(number(seed.scores, "seconds") for seed in each.seeds) if each else None
         if seconds:
-            of_seeds = f", {seconds.n} seeds together" if seconds.n > 1 else ""
+            of_seeds = f", {unit_word(each, seconds.n)} together" if seconds.n > 1 else ""
             rows.append((name, words.duration(sum(seconds.values)) + of_seeds))
     return rows
 

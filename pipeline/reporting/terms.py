@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from pipeline.reporting.read import Run, mapping
+from pipeline.reporting.read import Json, Run, mapping
 
 FACE_DATA = ("bp4d", "synthetic_faces")
 
@@ -48,11 +48,17 @@ def is_multilabel(run: Run) -> bool:
 
 def terms(run: Run) -> Terms:
     """The words for this run."""
-    return terms_of(is_multilabel(run), mapping(run.config, "data").get("name"))
+    return terms_of(is_multilabel(run), mapping(run.config, "data").get("name"), truth_known(run.data))
 
 
-def terms_of(multilabel: bool, data_name: object) -> Terms:
-    """The words for a kind of labels; the truth behind real annotations is not known, so theirs are the given labels."""
+def terms_of(multilabel: bool, data_name: object, known: bool | None) -> Terms:
+    """The words for a kind of labels, where it is `known` or not what they should be; None: not recorded."""
     if not multilabel:
         return ACCURACY
-    return GIVEN_F1 if data_name == "bp4d" else F1
+    return F1 if (data_name != "bp4d" if known is None else known) else GIVEN_F1
+
+
+def truth_known(data: Json) -> bool | None:
+    """What data.json records of it; None if nothing."""
+    known = data.get("truth_known")
+    return known if isinstance(known, bool) else None

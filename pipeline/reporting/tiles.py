@@ -4,7 +4,8 @@ from typing import Literal
 
 from pipeline.reporting import words
 from pipeline.reporting.blocks import Tile
-from pipeline.reporting.naming import has_noise, untouched
+from pipeline.reporting.labels import untouched, wrong_labels
+from pipeline.reporting.naming import is_baseline
 from pipeline.reporting.read import Json, Run, mapping, number
 from pipeline.reporting.summary import compare, shipped, worst
 from pipeline.reporting.terms import terms
@@ -26,22 +27,28 @@ def _metric(run: Run) -> Tile:
         return _missing(label, "no seed has finished")
     value = words.percent(accuracy.method.mean)
     if accuracy.baseline is None or accuracy.difference is None:
-        return Tile(label, value, "no baseline to compare with")
+        return Tile(label, value, _alone(run))
     detail = f"{words.points(accuracy.difference.mean)} against the baseline's {words.percent(accuracy.baseline.mean)}"
     return Tile(label, value, detail, "good" if accuracy.difference.mean >= 0 else "bad")
 
 
 def _memorised(run: Run) -> Tile:
     label, share = "wrong labels memorised", compare(run, "train_noisy_fit")
-    if not has_noise(run):
-        return Tile(label, "none", untouched(run))
+    known = wrong_labels(run)
+    if known != "some":
+        return Tile(label, known, untouched(run))
     if share.method is None:
         return _missing(label, "no seed has recorded it")
-    value = words.percent(share.method.mean)
+    value, unseen = words.percent(share.method.mean), compare(run, "test_noisy_fit").method
+    floor = f"people never seen: {words.percent(unseen.mean)}; " if unseen else ""
     if share.baseline is None:
-        return Tile(label, value, "no baseline to compare with")
+        return Tile(label, value, floor + _alone(run))
     state = "good" if share.method.mean <= share.baseline.mean else "bad"
-    return Tile(label, value, f"baseline: {words.percent(share.baseline.mean)}", state)
+    return Tile(label, value, f"{floor}baseline: {words.percent(share.baseline.mean)}", state)
+
+
+def _alone(run: Run) -> str:
+    return "a baseline itself" if is_baseline(run) else "no baseline to compare with"
 
 
 def _size(run: Run) -> Tile:

@@ -2,17 +2,19 @@
 
 from pipeline.reporting import words
 from pipeline.reporting.blocks import Verdict, VerdictState
-from pipeline.reporting.naming import data_name, has_noise, method_name, noise_phrase, unit_word
+from pipeline.reporting.labels import UNSEEN, has_noise, training_labels, wrong_labels
+from pipeline.reporting.naming import data_name, is_baseline, method_name, noise_phrase, unit_word
 from pipeline.reporting.read import Run, number, sequence
 from pipeline.reporting.summary import Comparison, Spread, compare, missing_seeds, spread
 from pipeline.reporting.terms import is_multilabel, terms
+from pipeline.reporting.undefined import NO_VALIDATION, undefined_reasons
 from pipeline.reporting.verdict_device import device_sentences
 
 OTHER_KERNELS = {"builtin": "The int8 file with builtin kernels", "int4": "The int4 file"}
 ALL_POSITIVE = ("metrics", "f1_all_positive_mean")
 NOTHING_WRONG = {
-    "clean": "The training labels were left clean, so there was nothing wrong to memorise.",
-    "given": "No label was changed, so how many wrong ones it memorised is unknown.",
+    "none": "The training labels were left clean, so there was nothing wrong to memorise.",
+    "unknown": "No label was changed, so how many wrong ones it memorised is unknown.",
 }
 HEADLINES = {"pass": "PASS", "fail": "FAIL", "unverified": "NOT VERIFIED", "unfinished": "UNFINISHED"}
 
@@ -64,13 +66,27 @@ def _warnings(run: Run) -> list[str]:
         warnings.append(f"The baseline's folder {run.baseline_folder} is not there: nothing to compare with.")
     if run.baseline and (missing := missing_seeds(run.baseline)):
         warnings.append(f"The baseline has not finished {words.listing(missing)}.")
-    return warnings + _undefined(run) + _unfaithful_kernels(run) + [f"Not read: {note}." for note in _notes(run)]
+    warnings += [*_trivial(run), *_undefined(run), *_unfaithful_kernels(run)]
+    return warnings + [f"Not read: {note}." for note in _notes(run)]
+
+
+def _trivial(run: Run) -> list[str]:
+    """A mean F1 that needs no network."""
+    reached, trivial = (compare(run, *path).method for path in (terms(run).score, ALL_POSITIVE))
+    if not is_multilabel(run) or not reached or not trivial or reached.mean > trivial.mean:
+        return []
+    return [
+        f"The mean F1 at 0.5 ({words.percent(reached.mean)}) is no better than calling every unit present "
+        f"({words.percent(trivial.mean)})."
+    ]
 
 
 def _undefined(run: Run) -> list[str]:
     """How many metrics of action units do not exist; the section on action units says why."""
-    units = {str(each).partition(":")[0] for seed in run.finished for each in sequence(seed.scores, "undefined")}
-    return [f"Some metrics are undefined for {words.listing(sorted(units))}: see action units."] if units else []
+    reasons = [reason for seed in run.finished for reason in undefined_reasons(seed.scores)]
+    units = sorted({reason.partition(":")[0] for reason in reasons if reason != NO_VALIDATION})
+    found = [NO_VALIDATION] * (NO_VALIDATION in reasons)
+    return found + [f"Some metrics are undefined for {words.listing(units)}: see action units."] * bool(units)
 
 
 def _unfaithful_kernels(run: Run) -> list[str]:
@@ -129,11 +145,14 @@ def _against_noisy(run: Run) -> list[str]:
     if not is_multilabel(run):
         return []
     noisy, trivial = compare(run, "metrics_noisy", "f1_mean").method, compare(run, *ALL_POSITIVE).method
-    sentences = [f"Against the noisy labels of the same images it is {mean_and_range(noisy, run)}."] if noisy else []
+    against = f"Against the {training_labels(run)} labels of the same images it is"
+    sentences = [f"{against} {mean_and_range(noisy, run)}."] if noisy and has_noise(run) else []
     return sentences + ([f"Calling every unit present would reach {words.percent(trivial.mean)}."] if trivial else [])
 
 
 def _gain(run: Run, reached: Comparison) -> str:
+    if run.baseline is None and is_baseline(run):
+        return "It is a baseline itself: methods are compared with it."
     if run.baseline is None:
         return "No baseline is there to compare with, so what the method gains is unknown."
     if reached.baseline is None:
@@ -158,9 +177,14 @@ def _difference(reached: Comparison) -> str:
 
 def _memorised(run: Run) -> list[str]:
     if not has_noise(run):
-        return [NOTHING_WRONG[terms(run).right]]
-    share = compare(run, "train_noisy_fit")
+        return [NOTHING_WRONG[wrong_labels(run)]]
+    share, unseen = compare(run, "train_noisy_fit"), compare(run, "test_noisy_fit")
     if share.method is None:
         return ["How many of the wrong training labels it memorised is missing."]
-    ours = f"It memorised {words.percent(share.method.mean)} of the wrong training labels"
-    return [f"{ours}; the baseline {words.percent(share.baseline.mean)}." if share.baseline else f"{ours}."]
+    ours = f"It {'reproduces' if unseen.method else 'memorised'} {words.percent(share.method.mean)} of the wrong training labels"
+    if unseen.method:
+        ours += f" ({words.percent(unseen.method.mean)} {UNSEEN})"
+    if not share.baseline:
+        return [f"{ours}."]
+    floor = f" ({words.percent(unseen.baseline.mean)})" if unseen.baseline else ""
+    return [f"{ours}; the baseline {words.percent(share.baseline.mean)}{floor}."]

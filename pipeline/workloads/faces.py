@@ -12,14 +12,19 @@ from pipeline.data.au_noise import corrupt_aus
 from pipeline.data.au_set import UNKNOWN, AuSet
 from pipeline.data.augmentation import Augmentation, FaceAugmentation
 from pipeline.data.bp4d import fold_split, load_aus
+from pipeline.data.bp4d.layout import find_layout
+from pipeline.data.prepared import bp4d_folder
 from pipeline.data.splits import training_subset
 from pipeline.errors import UserError
 from pipeline.faces.crop import CropRecipe
+from pipeline.models.applications import check_weights
 from pipeline.models.au_network import au_network
 from pipeline.multilabel import Multilabel, multilabel_task
 from pipeline.run_files import write_npz
 from pipeline.training_data import TrainingData, evenly_spaced
 from pipeline.workloads.base import Unit
+
+SPLIT_SEED = 1  # every seed of an experiment has the same validation subjects: only noise, order and weights differ
 
 
 @dataclass(frozen=True)
@@ -48,8 +53,12 @@ class Faces:
 
         Rendered faces start from the truth: their noise is the experiment's, not that of the annotators on disk.
         """
-        faces = load_aus(experiment.data, terminal)
-        if experiment.data.name == "synthetic_faces":
+        data, model = experiment.data, experiment.model
+        if data.name == "bp4d":  # who lacks the data needs no weights
+            find_layout(Path(data.root).expanduser() if data.root else bp4d_folder())
+        check_weights(model.encoder, model.weights, data.image_size, model.alpha)
+        faces = load_aus(data, terminal)
+        if data.name == "synthetic_faces":
             faces = replace(faces, labels=faces.clean_labels)
         return cls(experiment, faces)
 
@@ -60,10 +69,12 @@ class Faces:
     def training_data(self, unit: Unit, folder: Path) -> TrainingData:
         """The unit's parts; every label passes through the noise, the test part is measured against both kinds."""
         faces, parts = self.faces, self._parts(unit)
-        labels, drawn = self._noisy(unit.seed)
-        truth = faces.clean_labels if faces.clean_labels is not None else faces.labels if drawn.any() else None
+        labels = self._noisy(unit.seed)
+        truth = faces.clean_labels if faces.clean_labels is not None else faces.labels
+        truth = truth if self._truth_is_known() else None
         corrupted = None if truth is None else (labels != truth) & (truth != UNKNOWN) & (labels != UNKNOWN)
-        write_npz(folder / "noise.npz", labels=labels, corrupted=drawn, train=parts.train, validation=parts.val)
+        known_wrong = np.zeros(labels.shape, bool) if corrupted is None else corrupted
+        write_npz(folder / "noise.npz", labels=labels, corrupted=known_wrong, train=parts.train, validation=parts.val)
         train, val, test = (faces.take(part) for part in (parts.train, parts.val, parts.test))
         measured = labels if truth is None else truth
         return TrainingData(
@@ -76,14 +87,17 @@ class Faces:
             test.images,
             measured[parts.test],
             len(faces.au_names),
-            test_noisy_labels=None if truth is None else labels[parts.test],
+            test_noisy_labels=labels[parts.test] if corrupted is not None and corrupted.any() else None,
             val_subjects=val.subjects,
             test_subjects=test.subjects,
             label_names=faces.au_names,
         )
 
     def task(self, data: TrainingData) -> Multilabel:
-        """Masked, weighted cross entropy of every action unit."""
+        """Masked, weighted cross entropy of every action unit; UserError if none is ever present."""
+        if not (data.train_labels == 1).any():
+            names = ", ".join(self.faces.au_names)
+            raise UserError(f"data.aus: no training face has any of {names}; name units that the labels hold")
         smoothers = tuple(method.smooth for method in self.experiment.methods)
         return multilabel_task(data, self.experiment.loss, smoothers)
 
@@ -99,11 +113,12 @@ class Faces:
         return au_network(image_shape, names, **section, seed=seed, batch_norm_momentum=momentum, **options)
 
     def facts(self) -> dict:
-        """What was skipped, how faces were cut out, and the subjects of every part by fold (for the first seed)."""
+        """What was skipped, how faces were cut out, whether the truth is known, and who is in which part by fold."""
         units = [Unit(self.experiment.seeds[0], fold) for fold in self.experiment.data.folds]
         return {
             "skipped": self.faces.skipped,
             "crop": self.faces.crop,
+            "truth_known": self._truth_is_known(),
             "subjects": {str(unit.fold): self._subjects(unit) for unit in units},
             "examples": {str(unit.fold): self._counts(unit) for unit in units},
         }
@@ -123,7 +138,10 @@ class Faces:
     def _split(self, unit: Unit) -> tuple[tuple[str, ...], ...]:
         data = self.experiment.data
         present = tuple(sorted(set(self.faces.subjects.tolist())))
-        return fold_split(present, unit.fold, data.parts, data.val_fraction, unit.seed)
+        return fold_split(present, unit.fold, data.parts, data.val_fraction, SPLIT_SEED)
+
+    def _truth_is_known(self) -> bool:
+        return self.faces.clean_labels is not None or self.experiment.noise.kind != "none"
 
     def _parts(self, unit: Unit) -> Parts:
         data = self.experiment.data
@@ -141,10 +159,11 @@ class Faces:
         val, test = (part[evenly_spaced(len(part), data.test_examples)] for part in (val, test))
         return Parts(train, val, test)
 
-    def _noisy(self, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    def _noisy(self, seed: int) -> np.ndarray:
         faces = self.faces
         sequences = np.char.add(np.char.add(faces.subjects.astype(str), "_"), faces.tasks.astype(str))
-        return corrupt_aus(faces.labels, self.experiment.noise, faces.au_names, sequences, faces.frames, seed)
+        labels, _ = corrupt_aus(faces.labels, self.experiment.noise, faces.au_names, sequences, faces.frames, seed)
+        return labels
 
     def _subjects(self, unit: Unit) -> dict[str, list[str]]:
         return dict(zip(("train", "validation", "test"), map(list, self._split(unit)), strict=True))

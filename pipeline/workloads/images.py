@@ -74,7 +74,7 @@ class Images:
 
     def facts(self) -> dict:
         """How many examples there are."""
-        return {"examples": {"train and validation": len(self.train), "test": len(self.test)}}
+        return {"truth_known": True, "examples": {"train and validation": len(self.train), "test": len(self.test)}}
 
     def labels(self) -> tuple[str, ...]:
         """The names of the classes."""

@@ -25,7 +25,7 @@ def fold_split(
     """The sorted (training, validation, test) subjects of the fold that tests on part `fold` (1 is the first).
 
     Validation takes the share `val_fraction` of the subjects that are not tested on, rounded, at least one unless the
-    share is 0. `parts` None: BP4D's.
+    share is 0. `parts` None: BP4D's. Capitals make no difference.
 
     Raises:
         UserError: a subject in two parts or in none, no such part, or nobody left to train or test on.
@@ -35,7 +35,8 @@ def fold_split(
     _check_parts(subjects, parts)
     if not 1 <= fold <= len(parts):
         raise UserError(f"data.folds: there is no part {fold}, only 1 to {len(parts)}")
-    test = tuple(subject for subject in subjects if subject in parts[fold - 1])
+    tested = {subject.upper() for subject in parts[fold - 1]}
+    test = tuple(subject for subject in subjects if subject.upper() in tested)
     others = [subject for subject in subjects if subject not in test]
     held_out = _held_out(len(others), val_fraction)
     if not test or held_out >= len(others):
@@ -53,10 +54,10 @@ def _held_out(subjects: int, fraction: float) -> int:
 
 
 def _check_parts(subjects: Sequence[str], parts: Sequence[Sequence[str]]) -> None:
-    counts = Counter(subject for part in parts for subject in part)
-    twice = sorted(subject for subject, count in counts.items() if count > 1)
+    counts = Counter(subject.upper() for part in parts for subject in part)
+    twice = sorted({subject for part in parts for subject in part if counts[subject.upper()] > 1})
     if twice:
         raise UserError(f"data.parts: {', '.join(twice)} in two parts or twice in one; a subject belongs to one part")
-    nowhere = [subject for subject in subjects if subject not in counts]
+    nowhere = [subject for subject in subjects if subject.upper() not in counts]
     if nowhere:
         raise UserError(f"data.parts: no part names {', '.join(nowhere)}; add every subject in the data to a part")

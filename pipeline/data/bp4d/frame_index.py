@@ -3,7 +3,6 @@
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 
@@ -80,7 +79,7 @@ def index_frames(found: Layout, aus: Sequence[int], frame_step: int = 1, frame_o
     """
     missing = Tally()
     parts = [_sequence(found, name, aus, frame_step, frame_offset, missing) for name in sorted(found.labels)]
-    missing.add(NO_LABELS, _folders_without_labels(found))
+    missing.add(NO_LABELS, [folder for name, folder in found.folders.items() if name not in found.labels])
     coded = sum(part.coded for part in parts)
     files = [file for part in parts for file in part.files]
     if not files:
@@ -125,28 +124,15 @@ def _sequence(
 def _images(found: Layout, name: layout.Sequence, missing: Tally) -> dict[int, str]:
     """{number: path below the image folder} of the images of a sequence, whatever the numbers are padded with."""
     images: dict[int, str] = {}
-    for entry in _names(found.images.joinpath(*name)):
+    folder = found.folders.get(name)
+    for entry in layout.names_in(found.images / folder) if folder else ():
         stem, ending = os.path.splitext(entry)
         if ending.lower() not in IMAGE_ENDINGS or not (stem.isascii() and stem.isdecimal()):
             continue
-        file = "/".join((*name, entry))
+        file = f"{folder}/{entry}"
         if images.setdefault(int(stem), file) != file:
             missing.add(SECOND_IMAGE, [file])
     return images
-
-
-def _names(folder: Path) -> list[str]:
-    return sorted(entry.name for entry in os.scandir(folder)) if folder.is_dir() else []
-
-
-def _folders_without_labels(found: Layout) -> list[str]:
-    """Folders such as F001/T1 without a label file."""
-    return [
-        f"{subject}/{task}"
-        for subject in _names(found.images)
-        for task in _names(found.images / subject)
-        if layout.TASK.fullmatch(task) and (subject, task.upper()) not in found.labels
-    ]
 
 
 def _clean(found: Layout, name: layout.Sequence, aus: Sequence[int], frames: np.ndarray) -> np.ndarray:

@@ -1,5 +1,6 @@
 """Where a BP4D folder keeps its images, its labels and, if there are any, its landmarks and boxes."""
 
+import os
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -20,10 +21,14 @@ Sequence = tuple[str, str]  # subject and task, such as ("F001", "T1")
 
 @dataclass(frozen=True)
 class Layout:
-    """The folders of a data set; `labels`, `clean` and `places` map a sequence to its CSV file(s)."""
+    """The folders of a data set; `labels`, `clean` and `places` map a sequence to its CSV file(s).
+
+    `folders` are the sequences' folders below `images`. Sequences are in capitals, whatever the disk has.
+    """
 
     root: Path
     images: Path
+    folders: dict[Sequence, str]
     labels: dict[Sequence, Path]
     clean: dict[Sequence, Path]
     places: dict[Sequence, tuple[Path, ...]]
@@ -33,7 +38,8 @@ def find_layout(root: Path) -> Layout:
     """The layout of the data set in `root`.
 
     Raises:
-        UserError: no label files or no image folder; says what to request and which folders were looked at.
+        UserError: no label files or no image folder (says what to request and which folders were looked at), or two
+            files or folders of the same sequence.
     """
     label_folders = _candidates(root, LABEL_FOLDERS)
     label_folder = next((folder for folder in label_folders if sequence_files(folder)), None)
@@ -41,19 +47,46 @@ def find_layout(root: Path) -> Layout:
         raise UserError(missing_bp4d(root, "no folder with label files such as F001_T1.csv", label_folders))
     labels = sequence_files(label_folder)
     image_folders = _candidates(root, IMAGE_FOLDERS)
-    images = next((folder for folder in image_folders if _holds_any(folder, labels)), None)
+    images = next((folder for folder in image_folders if labels.keys() & sequence_folders(folder).keys()), None)
     if images is None:
         subject, task = next(iter(labels))
         reason = f"label files in {label_folder}, but no folder with images such as {subject}/{task}/"
         raise UserError(missing_bp4d(root, reason, image_folders))
-    return Layout(root, images, labels, sequence_files(label_folder.parent / CLEAN), _place_files(root))
+    clean = sequence_files(label_folder.parent / CLEAN)
+    return Layout(root, images, sequence_folders(images), labels, clean, _place_files(root))
 
 
 def sequence_files(folder: Path) -> dict[Sequence, Path]:
-    """{(subject, task): file} of the files called like F001_T1.csv in a folder, sorted; {} if there is no folder."""
-    files = sorted(folder.iterdir()) if folder.is_dir() else []
-    matches = ((SEQUENCE_FILE.fullmatch(path.name), path) for path in files)
-    return {(match["subject"], match["task"].upper()): path for match, path in matches if match}
+    """{(subject, task): file} of the files called like F001_T1.csv in a folder, sorted; {} if there is no folder.
+
+    Raises:
+        UserError: two names differ in capitals only.
+    """
+    matches = ((SEQUENCE_FILE.fullmatch(name), folder / name) for name in names_in(folder))
+    return _once(((match["subject"], match["task"]), path) for match, path in matches if match)
+
+
+def sequence_folders(images: Path) -> dict[Sequence, str]:
+    """{(subject, task): path below `images`} of the folders such as F001/T1, sorted; {} if there is no folder.
+
+    Raises:
+        UserError: two names differ in capitals only.
+    """
+    found = _once(
+        ((subject, task), images / subject / task)
+        for subject in names_in(images)
+        for task in names_in(images / subject)
+        if TASK.fullmatch(task)
+    )
+    return {sequence: path.relative_to(images).as_posix() for sequence, path in found.items()}
+
+
+def names_in(folder: Path) -> list[str]:
+    """What is in a folder, sorted; [] if it is none or cannot be read."""
+    try:
+        return sorted(os.listdir(folder))
+    except OSError:
+        return []
 
 
 def missing_bp4d(root: Path, reason: str, looked: Iterable[Path]) -> str:
@@ -75,8 +108,14 @@ def _candidates(root: Path, names: tuple[str, ...]) -> list[Path]:
     return list(dict.fromkeys(root / outer / name for outer in PACKED_IN for name in names))
 
 
-def _holds_any(folder: Path, sequences: Iterable[Sequence]) -> bool:
-    return folder.is_dir() and any((folder / subject / task).is_dir() for subject, task in sequences)
+def _once(found: Iterable[tuple[Sequence, Path]]) -> dict[Sequence, Path]:
+    """The paths by sequence in capitals; UserError if there are two of one."""
+    paths: dict[Sequence, Path] = {}
+    for (subject, task), path in found:
+        other = paths.setdefault((subject.upper(), task.upper()), path)
+        if other != path:
+            raise UserError(f"{path} and {other} are the same sequence; capitals make no difference. Keep one of them")
+    return paths
 
 
 def _place_files(root: Path) -> dict[Sequence, tuple[Path, ...]]:

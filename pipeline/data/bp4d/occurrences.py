@@ -11,6 +11,7 @@ from pipeline.data.bp4d.csv_table import CsvTable, read_csv
 from pipeline.errors import UserError
 
 AU_HEADER = re.compile(r"(?:AU)?\s*0*(\d+)", re.IGNORECASE)
+LONGEST_FRAME = 15  # digits
 CODES = {"0": 0, "1": 1, str(UNKNOWN): UNKNOWN}
 
 
@@ -47,7 +48,7 @@ def _column(table: CsvTable, au: int) -> int:
 
 def _frame(table: CsvTable, row: int) -> int:
     text = table.rows[row][0].strip()
-    if not (text.isascii() and text.isdecimal()):
+    if not (text.isascii() and text.isdecimal()) or len(text.lstrip("0")) > LONGEST_FRAME:
         raise table.error(row, f"the frame number is {text!r}")
     return int(text)
 

@@ -59,8 +59,10 @@ def measure(network: tf_keras.Model, runs: int) -> tuple[dict[str, dict], dict[s
 
 def ratios(latency_ms: dict[str, dict], size_bytes: dict[str, int]) -> dict[str, float]:
     """Latency (medians) and size of the integer files, float32 = 1."""
-    times = {f"{kind}_latency_over_float": latency_ms[kind]["median"] / latency_ms["float32"]["median"]
-             for kind in ("int8", "int4")}
+    times = {
+        f"{kind}_latency_over_float": latency_ms[kind]["median"] / latency_ms["float32"]["median"]
+        for kind in ("int8", "int4")
+    }
     return times | {f"{kind}_size_over_float": size_bytes[kind] / size_bytes["float32"] for kind in ("int8", "int4")}
 
 

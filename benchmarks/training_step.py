@@ -92,8 +92,13 @@ def summary(times: dict[str, np.ndarray]) -> dict[str, dict[str, float]]:
     for variant, values in times.items():
         clock, processor = (values / times["float"]).T
         low, middle, high = np.percentile(clock, [10, 50, 90])
-        rows[variant] = {"median_ms": np.median(values[:, 0]), "over_float": middle, "p10": low, "p90": high,
-                         "processor_time_over_float": np.median(processor)}
+        rows[variant] = {
+            "median_ms": np.median(values[:, 0]),
+            "over_float": middle,
+            "p10": low,
+            "p90": high,
+            "processor_time_over_float": np.median(processor),
+        }
     return {variant: {key: float(value) for key, value in row.items()} for variant, row in rows.items()}
 
 

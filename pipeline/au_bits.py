@@ -1,5 +1,6 @@
 """Bits for every action unit's head: how much validation F1 each width costs, and the choice that follows from it."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
@@ -40,15 +41,20 @@ def size_bytes(au_bits: Mapping[str, int], sizes: Mapping[str, int]) -> float:
 
 
 def choose_bits(
-    table: Table, sizes: Mapping[str, int], tolerance: float, size_budget: float | None = None
+    table: Table,
+    sizes: Mapping[str, int],
+    tolerance: float,
+    size_budget: float | None = None,
+    uniform: int | None = None,
 ) -> dict[str, int]:
     """{action unit: bits of its head}: the fewest whose F1 is within `tolerance` of its best, then down to the budget.
 
     `sizes`: weights of every head. While the heads take more than `size_budget` bytes (None: no limit), the step down
-    that costs the least F1 per byte is taken. An action unit whose F1 is undefined gets the fewest bits. Raises
-    UserError if the budget is too small for the fewest bits everywhere.
+    that costs the least F1 per byte is taken. An action unit whose F1 is undefined keeps the `uniform` bits all heads were
+    trained with (None: the most tried) and steps down only when no other can. Raises UserError if the budget is too small
+    for the fewest bits everywhere.
     """
-    chosen = {name: _fewest(scores, tolerance) for name, scores in table.items()}
+    chosen = {name: _fewest(scores, tolerance, uniform or max(scores)) for name, scores in table.items()}
     while size_budget is not None and size_bytes(chosen, sizes) > size_budget:
         steps = [step for name in chosen if (step := _step_down(name, chosen[name], table[name], sizes[name]))]
         if not steps:
@@ -62,18 +68,24 @@ def choose_bits(
     return chosen
 
 
-def _fewest(scores: Mapping[int, float | None], tolerance: float) -> int:
+def _fewest(scores: Mapping[int, float | None], tolerance: float, undefined: int) -> int:
+    """The fewest bits within the tolerance; `undefined` where no number of bits has an F1."""
     defined = [score for score in scores.values() if score is not None]
     if not defined:
-        return min(scores)
+        return undefined
     return min(bits for bits, score in scores.items() if score is not None and score >= max(defined) - tolerance)
 
 
 def _step_down(name: str, bits: int, scores: Mapping[int, float | None], size: int) -> tuple[float, str, int] | None:
-    """(F1 lost per byte saved, action unit, bits) of the cheapest step to fewer bits; None if there is none."""
+    """(F1 lost per byte saved, action unit, bits) of the cheapest step to fewer bits; None if there is none.
+
+    What a unit without any F1 loses is unknown: its step is one width down and costs more than any other.
+    """
+    fewer_bits = [fewer for fewer in scores if fewer < bits]
+    if fewer_bits and all(score is None for score in scores.values()):
+        return math.inf, name, max(fewer_bits)
     steps = [
         (((scores[bits] or 0.0) - (scores[fewer] or 0.0)) / (size * (bits - fewer) / 8), name, fewer)
-        for fewer in scores
-        if fewer < bits
+        for fewer in fewer_bits
     ]
     return min(steps, default=None)

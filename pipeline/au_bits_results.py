@@ -14,6 +14,10 @@ from pipeline.run_files import read_json, write_json
 RESULT = "au_bits.json"
 MEASURED = "au_sensitivity.json"
 SCORES = "scores.json"
+FOLDS = (
+    "Careful, several folds: one fold's validation subjects are another's test subjects, so test scores of this choice",
+    "are no proof of it. For a measured comparison choose fold by fold.",
+)
 MARK = "# Written by python -m pipeline.au_bits_search"
 
 
@@ -59,7 +63,7 @@ def choose(measured: Mapping[str, dict], uniform: int, settings: SearchSettings)
     table = mean_table([each["f1"] for each in measured.values()], settings.candidates)
     before = 8 * size_bytes(dict.fromkeys(weights, uniform), weights)
     budget = settings.size_budget * before
-    choice = choose_bits(table, weights, settings.tolerance, budget / 8)
+    choice = choose_bits(table, weights, settings.tolerance, budget / 8, uniform)
     after = 8 * size_bytes(choice, weights)
     return {
         "choice": choice,
@@ -85,6 +89,11 @@ def check_replaceable(path: Path) -> None:
         raise UserError(f"{path}: exists and was not written by this command. Move it, or choose another --output-dir")
 
 
+def of_several_folds(found: dict) -> bool:
+    """Whether the trainings of au_bits.json tested on different parts."""
+    return len({name.partition("-fold")[2] for name in found["trainings"]}) > 1
+
+
 def config_text(experiment: Experiment, found: dict, path: Path) -> str:
     """The YAML text of the experiment with the chosen bits."""
     chosen = with_bits(experiment, found["choice"]).model_copy(update={"name": experiment.name + SUFFIX})
@@ -92,6 +101,7 @@ def config_text(experiment: Experiment, found: dict, path: Path) -> str:
         f"{MARK}: {experiment.name} with bits of its own for every action unit's head,",
         f"# chosen on the {found['labels']} (tolerance {found['tolerance']:g}, size budget",
         f"# {found['size_budget']:g} of {found['uniform_bits']} bits everywhere). A new search writes over this file.",
+        *(f"# {line}" for line in FOLDS if of_several_folds(found)),
         "#",
         f"# Command  python -m pipeline.run --config {path}",
     )

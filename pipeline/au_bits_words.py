@@ -2,6 +2,7 @@
 
 from statistics import mean
 
+from pipeline.au_bits_results import FOLDS, of_several_folds
 from pipeline.reporting import words
 
 NAME_WIDTH, COLUMN_WIDTH = 8, 9
@@ -13,8 +14,12 @@ def in_words(found: dict) -> str:
     over = "one training" if trainings == 1 else f"the mean of {trainings} trainings"
     lines = [f"F1 on the {found['labels']}, {over}, weights as trained:", *_table(found), _sizes(found), _cost(found)]
     if found["undefined"]:
-        names = words.listing(found["undefined"])
-        lines.append(f"No positive validation label, so F1 is undefined and the fewest bits are taken: {names}.")
+        names, equal = words.listing(found["undefined"]), _bits(found["uniform_bits"])
+        lines.append(
+            f"No positive validation label, so F1 is undefined: {names}. Kept at {equal} as far as the budget lets."
+        )
+    if of_several_folds(found):
+        lines.append(" ".join(FOLDS))
     return "\n".join(lines)
 
 
@@ -55,7 +60,8 @@ def _cost(found: dict) -> str:
 
 
 def _mean_score(found: dict, bits: dict[str, int]) -> float | None:
-    scores = [row[bits[name]] for name, row in found["f1"].items() if row[bits[name]] is not None]
+    scores = [row.get(bits[name]) for name, row in found["f1"].items()]
+    scores = [score for score in scores if score is not None]
     return mean(scores) if scores else None
 
 

@@ -187,7 +187,9 @@ def _parts(experiment: Experiment) -> Iterator[Finding]:
     for index, part in enumerate(data.parts or ()):
         for subject in part:
             if subject in first:
-                message = f"the subject {subject!r} is in part {first[subject] + 1} already: a subject is in one part only"
+                message = (
+                    f"the subject {subject!r} is in part {first[subject] + 1} already: a subject is in one part only"
+                )
                 yield Finding((("data", "parts", index), ("data", "parts", first[subject])), message)
             first.setdefault(subject, index)
 
@@ -228,7 +230,9 @@ def _pruning(experiment: Experiment) -> Iterator[Finding]:
 def _au_bits(experiment: Experiment) -> Iterator[Finding]:
     for path, method in _methods(experiment, Quantization):
         if method.au_bits and getattr(experiment.model, "heads", None) != "per_au":
-            message = "needs a network with a head for every action unit. Write model: {name: au_network, heads: per_au}"
+            message = (
+                "needs a network with a head for every action unit. Write model: {name: au_network, heads: per_au}"
+            )
             yield Finding(((*path, "au_bits"), ("model",)), message)
 
 

@@ -210,7 +210,9 @@ class AuNetwork(Section):
     pooling: Literal["avg", "max"] = Field("avg", description="How features are pooled over the image.")
     heads: Literal["common", "per_au"] = Field("per_au", description="One stack of dense layers for all AUs, or each.")
     head_units: int = Field(64, ge=1, le=1024, description="Units of the two hidden layers of a head.")
-    width: int = Field(16, ge=1, le=256, description="Filters of small_resnet's first stage; others have 2 and 4 times.")
+    width: int = Field(
+        16, ge=1, le=256, description="Filters of small_resnet's first stage; others have 2 and 4 times."
+    )
     depth: Annotated[int, AfterValidator(_resnet_depth)] = Field(8, description="Layers of small_resnet: 6n + 2.")
     alpha: FiniteFloat = Field(1.0, gt=0, le=2, description="Factor on the filters of mobilenet_v2.")
 

@@ -2,7 +2,8 @@
 
 import difflib
 import json
-from collections.abc import Iterator, Mapping
+import shlex
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,18 +12,12 @@ from pydantic import ValidationError
 from pipeline.config import load_config
 from pipeline.config_messages import WANTED, shown
 from pipeline.config_problems import ConfigError, KeyPath, Place, Problem, quoted, suggestion
-from pipeline.config_schema import Experiment, FaceData
+from pipeline.config_schema import Experiment
 from pipeline.config_yaml import Document, parse
 from pipeline.study_cells import Cell, cells_of, slug
+from pipeline.study_checks import Finding, check_alike, check_file, reference_of
 from pipeline.study_schema import StudyFile, Variant
 
-NOT_IN_SET = {
-    "name": "The name of a run is made from its variant, seed and fold",
-    "seeds": "Give seeds of the study",
-    "data.folds": "Give folds of the study",
-    "methods": "Give methods of the variant",
-    "baseline": "Make the baseline a variant",
-}
 HINT = "Give at least base: FILE and variants: {name: [methods]}"
 
 
@@ -48,10 +43,13 @@ def load_study(path: str | Path) -> Study:
     document = parse(text, lambda line: Place(str(path), line))
     if not isinstance(document.value, dict):
         raise ConfigError([*document.problems, Problem(Place(str(path), 1), (), f"no study. {HINT}")])
+    if "data" in document.value and "variants" not in document.value:
+        message = f"this is an experiment, not a study: python -m pipeline.run --config {shlex.quote(str(path))}"
+        raise ConfigError([Problem(document.place(("data",)), (), message)])
     file, problems = _validated(document)
     if file is None:
         raise ConfigError(problems)
-    problems += _checked(file, document)
+    problems += _problems(check_file(file), document)
     experiments = _experiments(path, file, document, problems)
     if problems:
         raise ConfigError(problems)
@@ -60,7 +58,7 @@ def load_study(path: str | Path) -> Study:
         text=text,
         variants=tuple(file.variants),
         reference_only=tuple(name for name, variant in file.variants.items() if variant.reference_only),
-        reference=_reference(file),
+        reference=reference_of(file),
         cells=cells_of(experiments),
     )
 
@@ -105,49 +103,21 @@ def _message(detail: dict) -> str:
     return f"expected {wanted}, not {shown(detail['input'])}"
 
 
-def _checked(file: StudyFile, document: Document) -> list[Problem]:
-    """What is wrong between the parts of the file."""
-    return [Problem(document.place(path), path, message) for path, message in _findings(file)]
-
-
-def _findings(file: StudyFile) -> Iterator[tuple[KeyPath, str]]:
-    if file.reference is not None and file.reference not in file.variants:
-        yield ("reference",), f"there is no variant {file.reference!r}. Give one of {quoted(file.variants)}"
-    elif file.variants[_reference(file)].reference_only:
-        message = f"{_reference(file)!r} does not compete (reference_only: true). Give another variant"
-        yield ("reference",) if file.reference else ("variants", _reference(file)), message
-    for key, values in (("seeds", file.seeds or []), ("folds", file.folds or [])):
-        if len(set(values)) < len(values):
-            yield (key,), "given twice: every number may occur once"
-    slugs: dict[str, str] = {}
-    for name, variant in file.variants.items():
-        if slugs.setdefault(slug(name), name) != name:
-            yield ("variants", name), f"its runs would be named like those of {slugs[slug(name)]!r}. Rename one"
-        yield from _forbidden(("variants", name, "set"), variant.overrides)
-    yield from _forbidden(("set",), file.overrides)
-
-
-def _forbidden(path: KeyPath, overrides: Mapping[str, object]) -> Iterator[tuple[KeyPath, str]]:
-    for key in overrides:
-        if key in NOT_IN_SET:
-            yield (*path, key), f"cannot be set here. {NOT_IN_SET[key]}"
-
-
-def _reference(file: StudyFile) -> str:
-    return file.reference or next(iter(file.variants))
+def _problems(findings: Iterable[Finding], document: Document) -> list[Problem]:
+    return [Problem(document.place(path), path, message) for path, message in findings]
 
 
 def _experiments(path: Path, file: StudyFile, document: Document, problems: list[Problem]) -> dict[str, Experiment]:
     """The experiment of each variant with all its seeds and folds; what is wrong with one is added to `problems`."""
-    experiments = {}
+    experiments, base = {}, path.parent / file.base
     for name, variant in file.variants.items():
         overrides = _overrides(file, name, variant)
         try:
-            experiments[name] = load_config(path.parent / file.base, list(overrides))
+            experiments[name] = load_config(base, list(overrides))
         except ConfigError as error:
-            problems += [_here(problem, overrides, document) for problem in error.problems]
-    if not problems:
-        problems += _unlike(experiments, document)
+            problems += [_here(problem, overrides, document, base) for problem in error.problems]
+    if len(experiments) == len(file.variants) and reference_of(file) in experiments:
+        problems += _problems(check_alike(experiments, file), document)
     return experiments
 
 
@@ -156,25 +126,17 @@ def _overrides(file: StudyFile, name: str, variant: Variant) -> dict[str, tuple[
     wanted = [(("set", key), key, value) for key, value in file.overrides.items()]
     wanted += [(("variants", name, "set", key), key, value) for key, value in variant.overrides.items()]
     wanted += [(("variants", name, "methods"), "methods", variant.methods), ((), "baseline", False)]
-    wanted += [(("seeds",), "seeds", file.seeds)] * (file.seeds is not None)
-    wanted += [(("folds",), "data.folds", file.folds)] * (file.folds is not None)
+    for key, target, numbers in (("seeds", "seeds", file.seeds), ("folds", "data.folds", file.folds)):
+        wanted += [((key,), target, list(dict.fromkeys(numbers)))] if numbers is not None else []
     return {f"{key}={json.dumps(value)}": (path, tuple(key.split("."))) for path, key, value in wanted}
 
 
-def _here(problem: Problem, overrides: dict[str, tuple[KeyPath, KeyPath]], document: Document) -> Problem:
-    """The problem at the line of the study that caused it; one of the base file stays where it is."""
+def _here(problem: Problem, overrides: dict[str, tuple[KeyPath, KeyPath]], document: Document, base: Path) -> Problem:
+    """The problem at the line of the study that caused it; one in the base file stays where it is."""
+    if problem.place == Place(str(base)):  # the file as a whole
+        return Problem(document.place(("base",)), ("base",), f"{base}: {problem.message}")
     known = overrides.get(problem.place.source.removeprefix("--set "))
     if known is None:
         return problem
     path, key = known
     return Problem(document.place((*path, *problem.path[len(key) :])), problem.path, problem.message)
-
-
-def _unlike(experiments: dict[str, Experiment], document: Document) -> Iterator[Problem]:
-    """Variants whose results cannot stand in one table."""
-    kinds = {name: isinstance(experiment.data, FaceData) for name, experiment in experiments.items()}
-    first = next(iter(kinds))
-    for name, kind in kinds.items():
-        if kind != kinds[first]:
-            path = ("variants", name)
-            yield Problem(document.place(path), path, f"has another kind of labels than {first!r}. Use two studies")

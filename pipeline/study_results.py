@@ -16,7 +16,7 @@ STUDY_FORMAT = 1
 FIRST_COLUMNS = ("variant", "seed", "fold", "state")
 LAST_COLUMNS = ("message", "run")
 COPIED = (
-    "train_noisy_fit", "train_clean_fit", "val_accuracy", "val_clean_accuracy", "val_f1", "val_clean_f1",
+    "train_noisy_fit", "train_clean_fit", "test_noisy_fit", "val_accuracy", "val_clean_accuracy", "val_f1", "val_clean_f1",
     "epochs_run", "epoch_selected", "seconds",
 )  # fmt: skip
 
@@ -32,6 +32,7 @@ class Result:
     message: str
     run: str
     config: Json
+    data: Json
     scores: Json
     verification: Json
 
@@ -83,10 +84,11 @@ def read_results(folder: Path) -> Results:
 
 
 def _result(folder: Path, cell: Mapping) -> Result:
-    state, message, config, seed_run = "not begun", "", {}, None
+    state, message, config, data, seed_run = "not begun", "", {}, {}, None
     if (folder / cell["run"]).is_dir():
         run = read_run(folder / cell["run"])
-        state, message, config = run.status.get("state", "unfinished"), run.status.get("message", ""), run.config
+        state, message = run.status.get("state", "unfinished"), run.status.get("message", "")
+        config, data = run.config, run.data
         if state == "running":
             state = "unfinished"
         found = [each for each in run.finished if (each.seed, each.fold) == (cell["seed"], cell["fold"])]
@@ -99,6 +101,7 @@ def _result(folder: Path, cell: Mapping) -> Result:
         message,
         cell["run"],
         config,
+        data,
         seed_run.scores if seed_run else {},
         seed_run.verification if seed_run else {},
     )

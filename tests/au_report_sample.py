@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.au_intervals import bootstrap_f1, subject_counts
-from pipeline.au_metrics import agreement_per_au, au_metrics, by_name, decisions, mean_f1, undefined
+from pipeline.au_metrics import agreement, agreement_per_au, au_metrics, by_name, decisions, mean_f1, undefined
 from pipeline.run_files import plain
 from tests.report_sample import CONFIG, ENVIRONMENT, STATUS, verification, write_json, write_yaml
 
@@ -24,6 +24,7 @@ AU_CONFIG = {
     "seeds": [1, 2],
 }
 DATA = {
+    "truth_known": True,
     "skipped": {"frames without an image": 12, "unreadable images": {"F001/T1/0003.jpg": "truncated"}, "other": 0},
     "crop": {"side": 3.2, "eye_line": 0.38, "detector": "BlazeFace short range"},
     "subjects": {
@@ -85,6 +86,7 @@ def au_scores(
         "subject_counts": counted,
         "train_noisy_fit": memorising if noisy else None,
         "train_clean_fit": 0.9,
+        "test_noisy_fit": agreement(logits, given, given != truth) if noisy else None,
         "train_noisy_fit_per_au": by_name(fits, AUS) if noisy else None,
         "val_f1": mean_f1(logits, given),
         "val_clean_f1": mean_f1(logits, truth),
@@ -111,5 +113,5 @@ def _write_unit(folder: Path, scores: dict) -> None:
                 "test_noisy_f1": None if noisy is None else noisy * share,
             }  # fmt: skip
             file.write(json.dumps(line) + "\n")
-    corrupted = np.random.default_rng(0).random((600, len(AUS))) < 0.08
+    corrupted = np.random.default_rng(0).random((600, len(AUS))) < (0 if noisy is None else 0.08)
     np.savez(folder / "noise.npz", corrupted=corrupted, train=np.arange(500), validation=np.arange(500, 600))

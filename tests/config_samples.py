@@ -93,9 +93,15 @@ METHODS = {
         },
     ),
 }
-methods = st.lists(st.sampled_from(sorted(METHODS)), unique=True).flatmap(
-    lambda names: st.tuples(*(METHODS[name].map(lambda fields, name=name: {"name": name} | fields) for name in names))
-).map(list)
+methods = (
+    st.lists(st.sampled_from(sorted(METHODS)), unique=True)
+    .flatmap(
+        lambda names: st.tuples(
+            *(METHODS[name].map(lambda fields, name=name: {"name": name} | fields) for name in names)
+        )
+    )
+    .map(list)
+)
 factor = number(0.01, 1)
 schedule = st.one_of(
     section({"kind": st.just("constant")}, {}),

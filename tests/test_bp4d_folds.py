@@ -34,7 +34,12 @@ def test_parts_of_the_user_may_name_absent_subjects():
     assert test == ("c",) and sorted(train + val) == ["a", "b"] and len(val) == 1
 
 
+def test_capitals_make_no_difference():
+    assert fold_split(["S1", "S2", "S3"], 1, [["s1"], ["s2", "S3"]], 0, seed=0) == (("S2", "S3"), (), ("S1",))
+
+
 @pytest.mark.parametrize(("present", "fold", "parts", "message"), [
+    ("abc", 1, ["ab", "Bc"], "data.parts: B, b in two parts"),
     ("abc", 1, ["ab", "bc"], "data.parts: b in two parts"),
     ("abcd", 1, ["a", "bc"], "no part names d"),
     ("abc", 3, ["ab", "c"], "data.folds: there is no part 3, only 1 to 2"),

@@ -1,5 +1,6 @@
 """Finding and indexing a BP4D folder, whatever its names, paddings and files are like."""
 
+import re
 import shutil
 from pathlib import Path
 
@@ -55,6 +56,31 @@ def test_padding_may_change_within_a_sequence(tree: Path):
     (folder / "009.jpg").rename(folder / "9.jpg")
     (folder / "010.jpg").rename(folder / "0010.JPEG")
     assert index_of(tree).files[:4] == [f"F001/T1/{name}" for name in ("008.jpg", "9.jpg", "0010.JPEG", "011.jpg")]
+
+
+def test_capitals_of_folders_and_files_make_no_difference(tree: Path):
+    expected = index_of(tree)
+    images = tree / "Sequences(2D+3D)"
+    (images / "F001" / "T1").rename(images / "F001" / "t1")
+    (images / "M001").rename(images / "m001")
+    csv_of(tree).rename(csv_of(tree).with_name("f001_t1.CSV"))
+    (tree / "Landmarks" / "F001_T2.csv").rename(tree / "Landmarks" / "f001_T2.csv")
+    index, found = index_of(tree), find_layout(tree)
+    assert set(found.places) == set(found.labels) == {(subject, task) for subject in SMALL for task in ("T1", "T2")}
+    for name in ("subjects", "tasks", "frames", "labels"):
+        np.testing.assert_array_equal(getattr(index, name), getattr(expected, name))
+    assert index.files[0] == "F001/t1/008.jpg" and index.files[-1] == "m001/T2/011.jpg"
+    assert all((found.images / file).is_file() for file in index.files) and not index.missing.counts
+
+
+@pytest.mark.parametrize("name", ["AUCoding/AU_OCC/f001_T1.csv", "Landmarks/F001_t1.csv", "Sequences(2D+3D)/f001/T1"])
+def test_two_names_of_a_sequence(tree: Path, name: str):
+    if name.endswith(".csv"):
+        (tree / name).write_bytes(csv_of(tree).read_bytes())
+    else:
+        write_image(tree / name / "008.jpg", face_image(1))
+    with pytest.raises(UserError, match=rf"{re.escape(name)} and .*F001.?T1.* are the same sequence.*Keep one"):
+        find_layout(tree)
 
 
 def test_frame_step_counts_coded_frames_of_each_sequence(tree: Path):
@@ -146,6 +172,8 @@ def test_clean_labels_lie_beside_the_others(tmp_path: Path):
     ("0,1,2,4,", "0,1,2,2,", r"F001_T1\.csv: the header has AU2 twice"),
     ("\n9,", "\n8,", r"F001_T1\.csv:3: frame 8 is there twice"),
     ("\n9,", "\nnine,", r"F001_T1\.csv:3: the frame number is 'nine'"),
+    ("\n9,", "\n99999999999999999999,", r"F001_T1\.csv:3: the frame number is '9{20}'"),
+    ("\n9,", f"\n{'9' * 5000},", r"F001_T1\.csv:3: the frame number is '9"),
     ("\n10,", "\n10,2", r"F001_T1\.csv:4: column '1' is '2[019]'; labels are 0 absent"),
     ("\n11,", "\n11\n", r"F001_T1\.csv:5: 1 cells, but the header has 18"),
     ("\n11,", "\n\xff,", r"F001_T1\.csv:5: not text in UTF-8"),

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 
+from pipeline.config_schema import Bp4d, SyntheticFaces
 from pipeline.data.bp4d import load, load_aus, prepare
 from pipeline.data.record_images import RecordImages
 from pipeline.errors import RunFailed, UserError
@@ -188,17 +189,72 @@ def test_nothing_readable(tree: Path, cache: Path):
     assert not list(cache.glob("bp4d/*/1.0.0"))
 
 
-@pytest.mark.parametrize("damage", ["cut", "gone", "no info", "no metadata"])
-def test_damaged_preparations_are_made_again(tree: Path, cache: Path, damage: str):
+def flip_a_byte(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 255
+    path.write_bytes(content)
+
+
+def without_labels(path: Path) -> None:
+    with np.load(path) as file:
+        arrays = dict(file)
+    del arrays["labels"]
+    np.savez(path, **arrays)
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:200])
+
+
+@pytest.mark.parametrize(("name", "damage"), [
+    *(("*.tfrecord*", damage) for damage in (Path.unlink, cut, flip_a_byte)),
+    *(("dataset_info.json", damage) for damage in (Path.unlink, cut, "", "{}")),
+    *(("metadata.json", damage) for damage in (Path.unlink, cut, "", "{}", "[]", '{"crop": {}, "unreadable": {}}')),
+    ("records.npz", without_labels),
+])  # fmt: skip
+def test_damaged_preparations_are_made_again(tree: Path, cache: Path, name: str, damage):
     aus = load_aus(section(tree))
     (folder,) = prepared(cache)
-    (shard,) = folder.glob("*.tfrecord*")
-    path = {"no info": folder / "dataset_info.json", "no metadata": folder / "metadata.json"}.get(damage, shard)
-    path.write_bytes(path.read_bytes()[:2000]) if damage == "cut" else path.unlink()
+    (path,) = folder.glob(name)
+    path.write_text(damage) if isinstance(damage, str) else damage(path)
     terminal = io.StringIO()
     again = load_aus(section(tree), terminal)
     assert "preparing the data again" in terminal.getvalue()
     np.testing.assert_array_equal(again.images, aus.images)
+    np.testing.assert_array_equal(again.labels, aus.labels)
+
+
+def test_replaced_and_repaired_images_are_noticed(tree: Path):
+    folder = tree / "Sequences(2D+3D)" / "F001" / "T1"
+    content = (folder / "009.jpg").read_bytes()
+    (folder / "009.jpg").write_bytes(content[:-200])
+    (folder / "010.jpg").unlink()
+    (folder / "010.jpg").symlink_to("nothing")
+    assert len(load_aus(section(tree, max_missing=0.2))) == ALL - 2
+    (folder / "009.jpg").write_bytes(content)
+    before = load_aus(section(tree, max_missing=0.2))
+    assert before.frames.tolist()[:3] == [8, 9, 8]
+    stored = (folder / "009.jpg").stat()
+    os.utime(folder / "009.jpg", ns=(stored.st_atime_ns, stored.st_mtime_ns + 1))
+    terminal = io.StringIO()
+    load_aus(section(tree, max_missing=0.2), terminal)
+    assert "face crops: 12/12" in terminal.getvalue()
+
+
+@pytest.mark.parametrize(("parts", "fold", "message"), [
+    ([["F001"], ["F003"]], 1, "no part names M001"), ([["F001", "M001"], ["F003"]], 2, "part 2 leaves 2 .* 0 to test"),
+    (None, 1, "part 1 leaves 0 .* 2 to test"),
+])  # fmt: skip
+def test_folds_that_cannot_be_are_found_before_cropping(tree: Path, cache: Path, parts, fold: int, message: str):
+    with pytest.raises(UserError, match=message):
+        load_aus(Bp4d(root=str(tree), parts=parts, folds=[fold], image_size=24))
+    assert not cache.exists()
+
+
+def test_folds_of_rendered_faces_are_looked_at_before_rendering(cache: Path):
+    with pytest.raises(UserError, match="no part names F004"):
+        load_aus(SyntheticFaces(subjects=6, parts=[["F001", "F002"], ["F003", "F005"]]))
+    assert not cache.exists()
 
 
 def test_missing_data_names_the_usual_place(cache: Path):

@@ -69,7 +69,10 @@ def test_all_errors_are_reported_at_once_with_line_key_and_suggestion(tmp_path):
         ("noise: {kind: uniform, rate: 40%}", "noise.rate: expected a number, not '40%'"),
         ("noise: {kind: uniform, rate: 40}", "noise.rate: expected a value <= 1, not 40"),
         ("model: {width: 8}", "model.name: missing. Give one of 'resnet20', 'au_network'"),
-        ("model: {name: resnet}", "model.name: expected one of 'resnet20', 'au_network', not 'resnet'. Did you mean 'resnet20'?"),
+        (
+            "model: {name: resnet}",
+            "model.name: expected one of 'resnet20', 'au_network', not 'resnet'. Did you mean 'resnet20'?",
+        ),
         ("model: resnet20", "model: expected a section (key: value), not 'resnet20'. Write {name: resnet20}"),
         ("model: {name: resnet20, depth: 21}", "model.depth: expected 6n + 2, such as 8, 14, 20, 32, 44 or 56, not 21"),
         ("model: {name: resnet20, depth: 2}", "model.depth: expected 6n + 2"),
@@ -109,9 +112,13 @@ def test_missing_data_names_the_choices(tmp_path):
 
 
 MATRIX_OF_2 = "noise: {kind: matrix, matrix: [[1, 0], [0, 1]]}"
-UNBALANCED = "noise: {kind: matrix, matrix: [[0.5" + ", 0" * 9 + "], " + ", ".join(
-    "[" + ", ".join(str(int(row == column)) for column in range(10)) + "]" for row in range(1, 10)
-) + "]}"
+UNBALANCED = (
+    "noise: {kind: matrix, matrix: [[0.5"
+    + ", 0" * 9
+    + "], "
+    + ", ".join("[" + ", ".join(str(int(row == column)) for column in range(10)) + "]" for row in range(1, 10))
+    + "]}"
+)
 
 
 @pytest.mark.parametrize(
@@ -221,8 +228,14 @@ FACES = "data: {name: synthetic_faces}\nmodel: {name: au_network}\n"
         (MINIMAL + "noise: {kind: annotators}", "noise.kind: is not for"),
         (MINIMAL + "loss: {dice: 0.5}", "loss: is for action units"),
         (FACES + "noise: {kind: per_label, rates: {AU3: 0.1}}", "noise.rates.AU3: is none of the data's action units"),
-        (FACES + "methods: [{name: quantization, au_bits: {AU3: 8}}]", "au_bits.AU3: is none of the data's action units"),
-        (MINIMAL + "methods: [{name: quantization, au_bits: {AU1: 8}}]", "au_bits: needs a network with a head for every"),
+        (
+            FACES + "methods: [{name: quantization, au_bits: {AU3: 8}}]",
+            "au_bits.AU3: is none of the data's action units",
+        ),
+        (
+            MINIMAL + "methods: [{name: quantization, au_bits: {AU1: 8}}]",
+            "au_bits: needs a network with a head for every",
+        ),
         (FACES + "methods: [{name: early_stopping, monitor: val_accuracy}]", "Use val_loss or val_f1"),
         (MINIMAL + "methods: [{name: early_stopping, monitor: val_f1}]", "Use val_loss or val_accuracy"),
         (
@@ -231,13 +244,23 @@ FACES = "data: {name: synthetic_faces}\nmodel: {name: au_network}\n"
         ),
         ("data: {name: bp4d, folds: [4]}\nmodel: {name: au_network}", "there are 3 parts to test on"),
         ("data: {name: bp4d, folds: [1, 1]}\nmodel: {name: au_network}", "the fold 1 is given twice"),
-        ("data: {name: synthetic_faces, aus: [3]}\nmodel: {name: au_network}", "data.aus.0: AU3 is not rendered; there are"),
-        (FACES.replace("au_network", "au_network, encoder: inception_v3"), "inception_v3 needs images of 75 pixels or more"),
         (
-            FACES.replace("au_network", "au_network, encoder: mobilenet_v2") + "methods: [{name: dropout, position: blocks}]",
+            "data: {name: synthetic_faces, aus: [3]}\nmodel: {name: au_network}",
+            "data.aus.0: AU3 is not rendered; there are",
+        ),
+        (
+            FACES.replace("au_network", "au_network, encoder: inception_v3"),
+            "inception_v3 needs images of 75 pixels or more",
+        ),
+        (
+            FACES.replace("au_network", "au_network, encoder: mobilenet_v2")
+            + "methods: [{name: dropout, position: blocks}]",
             "mobilenet_v2 has dropout in its heads only",
         ),
-        (FACES.replace("au_network", "au_network, weights: imagenet"), "there are no ImageNet weights for small_resnet"),
+        (
+            FACES.replace("au_network", "au_network, weights: imagenet"),
+            "there are no ImageNet weights for small_resnet",
+        ),
         ("base: synthetic_faces.yaml\nvariants: {a: []}", "this is a study, not an experiment"),
         ("data: {name: bp4d, aus: [1, 1]}\nmodel: {name: au_network}", "a list without repetitions"),
     ],

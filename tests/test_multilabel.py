@@ -96,8 +96,8 @@ def test_what_nobody_knows_is_none():
     known = {"train_eval_loss", "train_f1", "test_loss", "test_f1"}
     assert {key for key, value in line.items() if value is not None} == known
     details = task_of(parts).details(predict, parts)
-    missing = ("metrics_noisy", "intervals", "subject_counts", "train_noisy_fit_per_au")
-    assert [details[key] for key in missing] == [None] * 4
+    missing = ("metrics_noisy", "intervals", "subject_counts", "train_noisy_fit_per_au", "test_noisy_fit")
+    assert [details[key] for key in missing] == [None] * 5
     assert details["thresholds"] == {"AU1": 0.5, "AU2": 0.5, "AU4": 0.5}
     assert all("no known label in the validation part" in sentence for sentence in details["undefined"])
 
@@ -149,7 +149,19 @@ def test_an_unknown_and_a_single_class_unit_are_named_not_scored():
         "AU1: no known label in the test part, so no metric",
         "AU4: no negative label in the test part, so no balanced accuracy, MCC or AUC",
     ]
+    assert details["not_learned"] == ["AU1", "AU2"]
     assert math.isfinite(task.evaluate(predict, parts)["train_eval_loss"])
+
+
+def test_the_fit_to_wrong_labels_of_unseen_subjects_is_measured_beside():
+    parts = data()
+    decided, hits = predict(parts.test_images) >= 0, []
+    for row in range(40):
+        for unit in range(3):
+            truth, noisy = parts.test_labels[row, unit], parts.test_noisy_labels[row, unit]
+            if 9 not in (truth, noisy) and truth != noisy:
+                hits.append(decided[row, unit] == (noisy == 1))
+    assert hits and task_of(parts).details(predict, parts)["test_noisy_fit"] == pytest.approx(np.mean(hits))
 
 
 def test_decisions_and_metric_are_those_at_a_half():

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from pipeline.data.record_images import RecordImages
 from pipeline.data.record_table import DamagedRecords, RecordTable, read_table
-from pipeline.errors import RunFailed
+from pipeline.errors import RunFailed, UserError
 from tests.bp4d_trees import face_image
 
 SHARDS = (3, 1, 4)
@@ -108,6 +108,32 @@ def test_the_table_is_made_again(tmp_path: Path, images: np.ndarray, damage):
         np.testing.assert_array_equal(arrays["offset"], table.offset)
 
 
+@pytest.mark.parametrize("lost", ["offset", "shard_bytes", "shard_times"])
+def test_a_table_without_an_array_is_made_again(tmp_path: Path, images: np.ndarray, lost: str):
+    table = read_table(tmp_path)
+    with np.load(tmp_path / "records.npz") as file:
+        arrays = dict(file)
+    del arrays[lost]
+    np.savez(tmp_path / "records.npz", **arrays)
+    assert same(read_table(tmp_path), table)
+    with np.load(tmp_path / "records.npz") as file:
+        assert lost in file
+
+
+def test_a_table_of_other_length_is_made_again(tmp_path: Path, images: np.ndarray):
+    table = read_table(tmp_path)
+    with np.load(tmp_path / "records.npz") as file:
+        arrays = dict(file)
+    np.savez(tmp_path / "records.npz", **{**arrays, "labels": arrays["labels"][:-1]})
+    assert same(read_table(tmp_path), table)
+
+
+def test_a_table_that_cannot_be_written_says_where_to_go(tmp_path: Path, images: np.ndarray):
+    (tmp_path / "records.npz").mkdir()
+    with pytest.raises(UserError, match=r"records\.npz: .*Is a directory.*Set TFDS_DATA_DIR to a folder"):
+        read_table(tmp_path)
+
+
 def cut(path: Path, keep: int) -> None:
     path.write_bytes(path.read_bytes()[:keep])
 
@@ -136,13 +162,16 @@ def test_damaged_shards(tmp_path: Path, images: np.ndarray, damage, known: bool)
         read_table(tmp_path)
 
 
-def test_checksums_are_looked_at(tmp_path: Path, images: np.ndarray):
+@pytest.mark.parametrize("known", [False, True], ids=["without table", "with table"])
+def test_checksums_are_looked_at(tmp_path: Path, images: np.ndarray, known: bool):
+    if known:
+        read_table(tmp_path)
     flip_a_byte(tmp_path / "bp4d-frames.tfrecord-00000-of-00003")
     with pytest.raises(DamagedRecords, match="00000-of-00003 is damaged"):
         read_table(tmp_path)
 
 
-@pytest.mark.parametrize("content", [None, "{", '{"splits": []}', '{"splits": [{"name": "frames"}]}'])
+@pytest.mark.parametrize("content", [None, "", "{", "{}", '{"splits": []}', '{"splits": [{"name": "frames"}]}'])
 def test_no_account_of_the_shards(tmp_path: Path, images: np.ndarray, content: str | None):
     path = tmp_path / "dataset_info.json"
     path.unlink() if content is None else path.write_text(content)

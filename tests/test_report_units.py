@@ -75,18 +75,19 @@ def test_every_metric_of_every_unit_is_in_the_table(run: Path, text: str):
     scores, baseline = all_scores(run), all_scores(run.parent / BASELINE)
     head, *body = rows(section(text, "Action units"))
     assert head == [
-        "action unit", "base rate", "F1, all present", "F1 at 0.5", "95 % interval", "F1 tuned", "balanced accuracy",
-        "MCC", "AUC", "baseline F1", "difference", "wrong labels memorised",
+        "action unit", "base rate", "F1, all present", "F1 at 0.5", "95 % interval", "F1 tuned", "threshold",
+        "balanced accuracy", "MCC", "AUC", "baseline F1", "difference", "wrong labels memorised",
     ]  # fmt: skip
     for name, row in zip(AUS, body[1:], strict=False):
         assert row[0] == name
         metrics = ("base_rate", "f1_all_positive", "f1", "f1_tuned", "balanced_accuracy", "mcc", "auc")
         expected = [f"{mean_of(scores, 'metrics', key, name):.1f}" for key in metrics]
-        assert row[1:4] + row[5:9] == expected
+        assert row[1:4] + row[5:6] + row[7:10] == expected
+        assert row[6] == "0.450"
         theirs = mean_of(baseline, "metrics", "f1", name)
-        assert row[9] == f"{theirs:.1f}"
+        assert row[10] == f"{theirs:.1f}"
         change = f"{mean_of(scores, 'metrics', 'f1', name) - theirs:+.1f}".replace("-", "−")
-        assert row[10:] == [change, f"{mean_of(scores, 'train_noisy_fit_per_au', name):.1f}"]
+        assert row[11:] == [change, f"{mean_of(scores, 'train_noisy_fit_per_au', name):.1f}"]
     foot = body[1 + len(AUS)]
     assert foot[:4] == [
         "mean",
@@ -158,7 +159,7 @@ def test_an_undefined_metric_is_named_never_zero(tmp_path: Path):
         write_json(run / f"seed{seed}-fold1" / "scores.json", au_scores(seed, 1, 1.6, 0.2, absent=("AU2",)))
     text = written(run)
     row = next(row for row in rows(section(text, "Action units")) if row[0] == "AU2")
-    assert [row[index] for index in (2, 3, 4, 5, 6, 7, 8, 10)] == [
+    assert [row[index] for index in (2, 3, 4, 5, 7, 8, 9, 11)] == [
         "undefined", "undefined", "–", "undefined", "undefined", "undefined", "undefined", "–",
     ]  # fmt: skip
     assert row[1] == "0.0"  # the base rate is known
@@ -177,7 +178,11 @@ def test_a_unit_undefined_in_one_fold_is_the_mean_of_the_others(tmp_path: Path):
 def test_real_annotations_are_not_called_clean(tmp_path: Path):
     data = {"name": "bp4d", "folds": [1, 2], "val_fraction": 0.15}
     run = write_au_sample(tmp_path, config={"data": data, "noise": {"kind": "none"}})
+    for folder in (run, run.parent / BASELINE):
+        edit_json(folder / "data.json", truth_known=False)
     text = written(run)
+    tile = next(row for row in rows(text) if row[0] == "wrong labels memorised")
+    assert tile[1:] == ["unknown", "no label was changed; how many the annotators got wrong is unknown"]
     assert "given labels" in text and "No label was changed, so how many wrong ones it memorised is unknown." in text
     report = text.partition("## Reproduce")[0]
     assert re.search(r"\bclean\b", report) is None

@@ -113,7 +113,14 @@ variants:
         (("  clean labels", "  weight-decay"), "study.yaml:6: variants.weight-decay: its runs would be named like"),
         (("set: {noise", "sett: {noise"), "study.yaml:6: variants.clean labels.sett: unknown key. Did you mean 'set'?"),
         (("base: base.yaml\n", ""), "study.yaml:1: base: missing. Give it: The base experiment's YAML"),
-        (("base: base.yaml", "base: bose.yaml"), "bose.yaml: no such file. Did you mean"),
+        (("base: base.yaml", "base: bose.yaml"), "study.yaml:1: base: bose.yaml: no such file. Did you mean"),
+        (("base: base.yaml", "base: ."), "study.yaml:1: base: "),
+        (("train.batch_size: 32", "train: {epochs: 3}"), "study.yaml:2: set.train: a whole section would lose its other "
+            "settings. Write train.epochs: 3"),
+        (("train.batch_size: 32", "data.crop: {side: 3.0}"), "study.yaml:2: set.data.crop: a whole section would lose "
+            "its other settings. Write data.crop.side: 3.0"),
+        (("noise: {kind: none}, train.epochs: 5", "verify: {}"), "study.yaml:6: variants.clean labels.set.verify: a "
+            "whole section would lose its other settings. Write verify.KEY: VALUE"),
         (("  baseline: []\n", "  baseline: []\n  baseline: []\n"), "study.yaml:5: variants.baseline: given twice"),
         (("baseline: []", "baseline: {methods: 3}"), "study.yaml:4: variants.baseline.methods: expected a list"),
         (("{noise: {kind: none}", "{data: {name: cifar10}, model: {name: resnet20}"), "data.folds: unknown key"),
@@ -129,6 +136,72 @@ def test_two_kinds_of_labels_do_not_fit_one_table(tmp_path: Path):
     )
     (error,) = errors_of(tmp_path, study)
     assert error.startswith("study.yaml:4: variants.things: has another kind of labels than 'faces'")
+
+
+@pytest.mark.parametrize("change", [("seeds: [1, 7]", "seeds: [1, 1]"), ("folds: [1, 3]", "folds: [1, 1]")])
+def test_what_is_given_twice_is_told_once(tmp_path: Path, change: tuple[str, str]):
+    (error,) = errors_of(tmp_path, STUDY.replace(*change))
+    assert "given twice: every number may occur once" in error
+
+
+@pytest.mark.parametrize("name", ["bose.yaml", ".", "base.yaml/x"])
+def test_a_base_that_is_no_file_is_told_once_at_its_line(tmp_path: Path, name: str):
+    (error,) = errors_of(tmp_path, STUDY.replace("base: base.yaml", f"base: {name}"))
+    assert error.startswith("study.yaml:1: base: ") and ("no such file" in error or "cannot be read" in error)
+
+
+def test_unions_may_be_set_whole(tmp_path: Path):
+    study = STUDY.replace("train.batch_size: 32", "train.schedule: {kind: cosine}, noise: {kind: annotators}")
+    cell = load_study(written(tmp_path, study)).cells[0]
+    assert (cell.experiment.train.schedule.kind, cell.experiment.noise.kind) == ("cosine", "annotators")
+    study = STUDY.replace(
+        "train.batch_size: 32", "noise: {kind: per_label, rates: {default: 0.1}}, noise.rates: {AU1: 0.2}"
+    )
+    assert load_study(written(tmp_path, study)).cells[0].experiment.noise.rates == {"AU1": 0.2}
+
+
+def test_an_experiment_is_no_study(tmp_path: Path):
+    (tmp_path / "base.yaml").write_text(BASE)
+    with pytest.raises(ConfigError) as caught:
+        load_study(tmp_path / "base.yaml")
+    said = f"this is an experiment, not a study: python -m pipeline.run --config {tmp_path}/base.yaml"
+    assert str(caught.value) == f"{tmp_path}/base.yaml:1: {said}"
+
+
+def test_all_variants_are_tested_on_the_same_images(tmp_path: Path):
+    study = """\
+base: base.yaml
+variants:
+  baseline: []
+  small:
+    set: {data.image_size: 48, data.crop.side: 3.0, data.val_fraction: 0.3, data.train_examples: 90}
+  noisy:
+    set:
+      noise.kind: annotators
+      noise.strength: 0.5
+  apart: {set: {noise: {kind: annotators}, data.frames: 12}, reference_only: true}
+"""
+    other = "is tested on other images than 'baseline' (data.{}). Put it under the study's set:"
+    assert errors_of(tmp_path, study) == [
+        f"study.yaml:5: variants.small.set.data.image_size: {other.format('image_size')}",
+        f"study.yaml:5: variants.small.set.data.crop.side: {other.format('crop')}",
+        "study.yaml:8: variants.noisy.set.noise.kind: has other label noise than 'baseline'. Say reference_only: true, then "
+        "it does not compete",
+        f"study.yaml:10: variants.apart.set.data.frames: {other.format('frames')}",
+    ]
+
+
+def test_the_reference_alone_may_be_the_one_that_differs(tmp_path: Path):
+    study = "base: base.yaml\nvariants:\n  first: {set: {data.frames: 9}}\n  second: []\n"
+    (error,) = errors_of(tmp_path, study)
+    assert error.startswith("study.yaml:3: variants.first.set.data.frames: is tested on other images than 'first'")
+
+
+def test_image_sets_of_other_roots_do_not_compare(tmp_path: Path):
+    base = "data: {name: cifar10}\n"
+    study = "base: base.yaml\nvariants:\n  here: []\n  there: {set: {data.root: /x, data.augment: false}}\n"
+    (error,) = errors_of(tmp_path, study, base)
+    assert error.startswith("study.yaml:4: variants.there.set.data.root: is tested on other images than 'here'")
 
 
 def test_errors_of_the_base_are_told_once_at_the_base(tmp_path: Path):
@@ -162,8 +235,9 @@ def test_table_1_holds_the_methods_at_the_papers_settings(path: Path):
     competing = [name for name in study.variants if name not in study.reference_only]
     assert (competing, study.reference) == (list(PAPER), "baseline")
     for cell in study.cells:
-        methods = cell.experiment.methods
-        settings = PAPER.get(cell.variant, [])
+        if cell.variant in study.reference_only:
+            continue
+        methods, settings = cell.experiment.methods, PAPER[cell.variant]
         assert [method.name for method in methods] == [name for name, _, _ in settings]
         assert all(getattr(method, key) == value for method, (_, key, value) in zip(methods, settings, strict=True))
     assert {cell.fold for cell in study.cells} == {1, 2, 3}

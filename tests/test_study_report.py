@@ -71,7 +71,8 @@ def test_the_first_line_says_who_won_and_how_sure(complete: Path):
     headline = text.split("\n\n")[2]
     assert headline == (
         f"**quantization is best: {mean:+.1f} points over baseline. Hardly chance (95 % interval {mean - half:+.1f} to "
-        f"{mean + half:+.1f}, 4 pairs, also counting all 2 comparisons).**"
+        f"{mean + half:+.1f}, 4 pairs, also counting all 2 comparisons), were the pairs independent; but they share test "
+        "subjects.**"
     )
     assert row(text, "Differences", "quantization")[1:3] == [
         f"{mean:+.1f} points", f"{mean - half:+.1f} to {mean + half:+.1f}",
@@ -144,7 +145,7 @@ def test_a_missing_run_is_shown_and_left_out(study: Path):
     assert "dropout-seed2-fold1-1a2b3c4d failed: the disk is full." in text
     states = [line.split("|")[4].strip() for line in text.splitlines() if line.startswith("| dropout | 2 |")]
     assert states == ["failed", "not begun"]
-    assert row(text, "Differences", "dropout")[-3] == "2"
+    assert row(text, "Differences", "dropout")[-4] == "2"
 
 
 def test_a_variant_without_any_run_is_missing_not_zero(study: Path):
@@ -184,6 +185,34 @@ def test_an_undefined_unit_is_named_and_left_out(study: Path):
 )
 def test_no_winner_without_a_difference(tmp_path: Path, skills: dict, words: str):
     assert words in report(write_study(tmp_path, variants=skills)).split("\n\n")[2]
+
+
+def test_what_unseen_people_get_wrong_stands_beside_the_memorised_share(complete: Path):
+    text = (complete / "report.md").read_text()
+    share = statistics.mean(found["test_noisy_fit"] for found in scores(complete, "dropout").values())
+    assert row(text, "Differences", "variant")[-2] == "wrong labels of unseen people"
+    assert row(text, "Differences", "dropout")[-2] == f"{100 * share:.1f} %"
+
+
+def test_labels_nobody_checked_are_given_not_clean(study: Path):
+    for path in study.glob("runs/*/data.json"):
+        edit_json(path, truth_known=False)
+    for path in study.glob("runs/*/seed*/scores.json"):
+        edit_json(path, train_noisy_fit=None if "dropout" in str(path) else 0.5)
+    text = report(study)
+    assert "given test labels" in text and "Mean given test F1 in order" in text and "clean test" not in text
+    page = (study / "report.html").read_text()
+    assert "unknown" in page and "nothing to memorise" not in page
+
+
+def test_without_a_validation_part_one_sentence_says_so(study: Path):
+    for path in study.glob("runs/*/resolved.yaml"):
+        path.write_text(path.read_text().replace("val_fraction: 0.15", "val_fraction: 0.0"))
+    reasons = [f"{name}: no known label in the validation part, so its threshold stays 0.5" for name in AUS]
+    for path in study.glob("runs/*/seed*/scores.json"):
+        edit_json(path, undefined=reasons)
+    text = report(study)
+    assert text.count("No validation part: thresholds stay 0.5") == 1 and "no known label" not in text
 
 
 def test_one_pair_proves_nothing(tmp_path: Path):

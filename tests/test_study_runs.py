@@ -26,7 +26,7 @@ base: base.yaml
 variants:
   baseline: []
   W4/A4: [{name: quantization}]
-  no data: {set: {data.root: nowhere}}
+  no layer: [{name: quantization, overrides: [{layers: nowhere, weight_bits: 8}]}]
 """
 DEADLINE_SECONDS = 240
 
@@ -84,12 +84,12 @@ def test_a_study_stops_resumes_and_survives_a_run_that_fails(folder: Path):
 
     second = study(folder, "--workers", "2")
     assert second.returncode == 1
-    assert "no data, seed 1 (exit 2, see " in second.stderr and "nowhere" in second.stderr
+    assert "no layer, seed 1 (exit 2, see " in second.stderr and "nowhere" in second.stderr
     table = rows(made)
     assert {name: row["state"] for name, row in table.items()} == {
         "baseline": "done",
         "W4/A4": "done",
-        "no data": "failed",
+        "no layer": "failed",
     }
     for name in ("baseline", "W4/A4"):
         scores = json.loads((made / table[name]["run"] / "seed1" / "scores.json").read_text())
@@ -100,7 +100,7 @@ def test_a_study_stops_resumes_and_survives_a_run_that_fails(folder: Path):
     assert HtmlCheck((made / "report.html").read_text()).problems == []
     assert "1 of 3 runs are missing, 1 of them failed" in (made / "report.md").read_text()
 
-    (folder / "tiny.yaml").write_text(STUDY.partition("  no data")[0])
+    (folder / "tiny.yaml").write_text(STUDY.partition("  no layer")[0])
     before = {path: path.stat().st_mtime_ns for path in made.glob("runs/*/seed1/*")}
     third = study(folder)
     assert (third.returncode, third.stderr) == (0, "")
@@ -113,7 +113,7 @@ def test_dry_run_goes_through_every_stage_and_keeps_nothing(folder: Path):
     (folder / "tiny.yaml").write_text(STUDY.replace("  W4/A4: [{name: quantization}]\n", ""))
     done = study(folder, "--dry-run", "--workers", "2")
     assert done.returncode == 1
-    assert "no data, seed 1 (exit 2)" in done.stderr
+    assert "no layer, seed 1 (exit 2)" in done.stderr
     assert "baseline, seed 1: done" in done.stderr
     assert sorted(path.name for path in folder.iterdir()) == ["base.yaml", "tiny.yaml"]
 

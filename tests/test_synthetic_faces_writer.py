@@ -2,6 +2,7 @@
 
 import io
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -107,6 +108,29 @@ def test_what_is_missing_is_rendered_and_what_is_there_stays(written: Path, tmp_
     assert kept.stat().st_mtime_ns == stamp
 
 
+@pytest.mark.parametrize("lost", [
+    f"{IMAGES}/F001/T2", f"{IMAGES}/F003", "one image", "Landmarks/F001_T3.csv", "AUCoding/AU_OCC_clean/F003_T1.csv",
+])  # fmt: skip
+def test_what_is_deleted_from_complete_data_is_rendered_again(written: Path, tmp_path: Path, lost: str):
+    root = tmp_path / "less"
+    shutil.copytree(written, root)
+    path = next((root / IMAGES / "F004" / "T8").iterdir()) if lost == "one image" else root / lost
+    shutil.rmtree(path) if path.is_dir() else path.unlink()
+    kept = root / IMAGES / "F001" / "T1"
+    stamp = kept.stat().st_mtime_ns
+    writer.write_faces(root, SMALL, workers=1)
+    assert contents(root) == contents(written) and kept.stat().st_mtime_ns == stamp
+
+
+def test_home_is_understood_in_root(written: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(written, tmp_path / "faces")
+    data = SimpleNamespace(root="~/faces", subjects=3, frames=2, render_size=48, render_seed=4)
+    assert ensure_rendered(data) == tmp_path / "faces"
+    assert [path.name for path in tmp_path.iterdir()] == ["faces"]
+
+
 def test_killed_at_any_moment_nothing_is_half_written(written: Path, tmp_path: Path):
     root = tmp_path / "killed"
     command = [sys.executable, "-m", "pipeline.data.synthetic_faces", "--write", str(root), "--subjects", "3"]
@@ -170,7 +194,9 @@ def test_a_full_disk_is_said_and_leaves_nothing_unfinished(tmp_path: Path, monke
 
 def test_a_file_where_the_folder_should_be_is_the_users_mistake(tmp_path: Path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match="file"):
+    with pytest.raises(
+        UserError, match=r"'.*file'\. Rendered faces .* give another folder by data\.root or TFDS_DATA_DIR"
+    ):
         writer.write_faces(tmp_path / "file", SMALL)
 
 

@@ -77,7 +77,9 @@ def test_without_noise_nobody_knows_what_is_wrong(tmp_path, faces):
 
 
 def test_noise_on_top_of_the_labels_makes_them_the_truth(tmp_path, faces):
-    data = workload(tmp_path, faces, "noise={kind: per_label, rates: {default: 0.3}}").training_data(Unit(1, 1), tmp_path)
+    data = workload(tmp_path, faces, "noise={kind: per_label, rates: {default: 0.3}}").training_data(
+        Unit(1, 1), tmp_path
+    )
     test = faces.labels[np.isin(faces.subjects, ["F001", "F002"])]
     np.testing.assert_array_equal(data.test_labels, test)
     changed = data.test_noisy_labels != test
@@ -102,7 +104,9 @@ def test_labels_with_a_known_truth_are_noisy_by_themselves(tmp_path, faces):
 
 
 def test_fewer_examples(tmp_path, faces):
-    data = workload(tmp_path, faces, "data.train_examples=7", "data.test_examples=4").training_data(Unit(1, 1), tmp_path)
+    data = workload(tmp_path, faces, "data.train_examples=7", "data.test_examples=4").training_data(
+        Unit(1, 1), tmp_path
+    )
     assert [len(images) for images in (data.train_images, data.val_images, data.test_images)] == [7, 4, 4]
     assert set(data.test_subjects) == {"F001", "F002"}  # spread over the part
     few = data.for_evaluation(3)

@@ -35,7 +35,17 @@ def run(folder: Path) -> int:
     folder.mkdir(parents=True, exist_ok=True)
     with SlowFlag() as stop:
         try:
-            train(tiny_network(dropout=0.3), tiny_data(80), section, methods, 1, folder, PadCrop(), stop, TrainingProgress())
+            train(
+                tiny_network(dropout=0.3),
+                tiny_data(80),
+                section,
+                methods,
+                1,
+                folder,
+                PadCrop(),
+                stop,
+                TrainingProgress(),
+            )
         except Stopped as stopped:
             return 128 + stopped.signum
     return 0

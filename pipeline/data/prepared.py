@@ -21,7 +21,7 @@ RETRIES = 3  # TFDS would try ten times, over 205 s, and its threads hold up the
 
 def tfds_folder() -> Path:
     """Where TFDS keeps its data sets: TFDS_DATA_DIR if set, else ~/tensorflow_datasets."""
-    return Path(os.environ.get("TFDS_DATA_DIR") or Path.home() / "tensorflow_datasets")
+    return Path(os.environ.get("TFDS_DATA_DIR") or Path.home() / "tensorflow_datasets").expanduser()
 
 
 def manual_folder() -> Path:

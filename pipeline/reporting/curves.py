@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pipeline.reporting.blocks import Figure, KeyEntry, Table
 from pipeline.reporting.labels import has_noise, training_labels
 from pipeline.reporting.line_chart import Line, Mark, line_chart, value_range
-from pipeline.reporting.naming import BASELINE, method_name, short_name, unit_word
+from pipeline.reporting.naming import BASELINE, method_name, short_name, unit_noun, unit_word
 from pipeline.reporting.read import Run, number
 from pipeline.reporting.summary import Curve, curve
 from pipeline.reporting.terms import is_multilabel, terms
@@ -79,8 +79,10 @@ def metric_figure(run: Run) -> Figure | None:
     if any(line.variant for line in validation + test):
         key.append(KeyEntry("neutral", "dashed", "same weights with moving statistics"))
     if marks[title]:
-        key.append(KeyEntry("neutral", "dot", "the result of each seed"))
-        key.append(KeyEntry("neutral", "diamond", "oracle: best test epoch of each seed, never the result"))
+        key.append(KeyEntry("neutral", "dot", f"the result of each {unit_noun(run)}"))
+        key.append(
+            KeyEntry("neutral", "diamond", f"oracle: best test epoch of each {unit_noun(run)}, never the result")
+        )
     return _figure(panels, f"{named.metric} (%)", METRIC_CAPTIONS[named.right], key, marks=marks)
 
 

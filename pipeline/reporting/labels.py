@@ -19,8 +19,6 @@ def wrong_labels(run: Run) -> Literal["none", "some", "unknown"]:
     By the configuration for classes and for runs that did not record whether the truth is known.
     """
     known = truth_known(run.data) if is_multilabel(run) else None
-    if known is False:
-        return "unknown"
     if known and _recorded(run):
         return "some"
     if noise_drawn(run) and not (known and run.finished):

@@ -5,7 +5,7 @@ from typing import Any
 
 from pipeline.reporting.labels import training_labels
 from pipeline.reporting.read import Json, Run, mapping, number, sequence
-from pipeline.reporting.words import listing, percent, plain
+from pipeline.reporting.words import listing, percent
 
 BASELINE = "baseline"
 MOST_RATES = 4  # of single action units in a phrase
@@ -81,13 +81,17 @@ def _rates(rates: Json) -> str:
 
 
 def _rate(share: float) -> str:
-    return f"{plain(100 * share)} %"
+    return f"{100 * share:.3g} %"
+
+
+def unit_noun(run: Run) -> str:
+    """What one training is called: `run` when there are folds, else `seed`."""
+    return "run" if any(seed.fold is not None for seed in run.seeds) else "seed"
 
 
 def unit_word(run: Run, n: int) -> str:
     """`3 seeds`, or `6 runs (seeds and folds)` when there are folds."""
-    folds = any(seed.fold is not None for seed in run.seeds)
-    if folds:
+    if unit_noun(run) == "run":
         return f"{n} runs (seeds and folds)" if n != 1 else "1 run (one seed, one fold)"
     return f"{n} seeds" if n != 1 else "1 seed"
 

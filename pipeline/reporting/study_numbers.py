@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pipeline.au_intervals import Difference, paired_difference
 from pipeline.reporting.read import mapping, number
 from pipeline.reporting.summary import Spread, spread
-from pipeline.reporting.terms import Terms, terms_of
+from pipeline.reporting.terms import Terms, terms_of, truth_known
 from pipeline.study_results import Result, Results
 
 LEVEL = 0.95
@@ -23,6 +23,7 @@ class VariantNumbers:
     units: dict[str, Spread | None]
     noisy: Spread | None
     memorised: Spread | None
+    unseen: Spread | None
     difference: Difference
     adjusted: Difference
 
@@ -55,10 +56,16 @@ def study_numbers(results: Results) -> StudyNumbers:
     multilabel = any(cell.scores.get("task") == "multilabel" for cell in done)
     data = next((mapping(cell.config, "data").get("name") for cell in done), None)
     units = tuple(dict.fromkeys(name for cell in done for name in mapping(cell.scores, "metrics", "f1")))
-    named = terms_of(multilabel, data)
+    named = terms_of(multilabel, data, _truth_known(done))
     comparisons = len(results.variants) - len(results.reference_only) - 1
     rows = tuple(_row(results, variant, named, units, comparisons) for variant in results.variants)
     return StudyNumbers(named, multilabel, units, rows, results.reference, comparisons)
+
+
+def _truth_known(done: list[Result]) -> bool | None:
+    """Whether the test labels are right; noise drawn in some variants makes them that for all."""
+    recorded = {truth_known(cell.data) for cell in done}
+    return True if True in recorded else False if False in recorded else None
 
 
 def paired(results: Results, variant: str, *path: str) -> Pairs:
@@ -77,6 +84,7 @@ def _row(results: Results, variant: str, named: Terms, units: tuple[str, ...], c
         units={unit: _spread(done, "metrics", "f1", unit) for unit in units},
         noisy=_spread(done, "metrics_noisy", "f1_mean"),
         memorised=_spread(done, "train_noisy_fit"),
+        unseen=_spread(done, "test_noisy_fit"),
         difference=paired_difference(scores, reference, LEVEL),
         adjusted=paired_difference(scores, reference, 1 - (1 - LEVEL) / max(comparisons, 1)),
     )

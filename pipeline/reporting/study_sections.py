@@ -6,10 +6,11 @@ from pipeline.reporting import words
 from pipeline.reporting.blocks import Block, Code, Figure, KeyEntry, Paragraph, Section, Table
 from pipeline.reporting.dot_plot import DotRow, dot_plot
 from pipeline.reporting.paper_table import paper_table
-from pipeline.reporting.read import mapping, number, sequence
+from pipeline.reporting.read import mapping, number
 from pipeline.reporting.study_numbers import StudyNumbers, VariantNumbers
 from pipeline.reporting.study_verdict import in_points
 from pipeline.reporting.summary import Spread, spread
+from pipeline.reporting.undefined import in_a_sentence, undefined_reasons
 from pipeline.study_results import Results
 
 PAPER = (
@@ -47,7 +48,7 @@ def _tables(results: Results, numbers: StudyNumbers) -> Iterable[Block]:
         yield Paragraph("Standard deviations of ours, in points:")
         yield Table(_head(numbers), tuple(_deviations(row) for row in numbers.rows))
     for reason, where in _undefined(results).items():
-        yield Paragraph(f"Undefined, {reason} ({', '.join(where)}).", "warning")
+        yield Paragraph(in_a_sentence(reason, where), "warning")
 
 
 def our_table(results: Results, numbers: StudyNumbers) -> Table:
@@ -100,8 +101,8 @@ def _undefined(results: Results) -> dict[str, list[str]]:
     """Why a metric does not exist, with the runs it is of."""
     reasons: dict[str, list[str]] = {}
     for cell in results.cells:
-        for reason in sequence(cell.scores, "undefined"):
-            reasons.setdefault(str(reason), []).append(cell.run.partition("/")[2].rpartition("-")[0])
+        for reason in undefined_reasons(cell.scores, cell.config):
+            reasons.setdefault(reason, []).append(cell.run.partition("/")[2].rpartition("-")[0])
     return reasons
 
 
@@ -110,7 +111,7 @@ def _differences(numbers: StudyNumbers) -> Iterable[Block]:
     head = ["variant", "difference", "95 % interval"]
     head += [f"adjusted for {numbers.comparisons} comparisons"] * several + ["pairs", "wrong labels memorised"]
     if numbers.multilabel:
-        head.append("F1, noisy test labels")
+        head += ["wrong labels of unseen people", "F1, noisy test labels"]
     others = [row for row in numbers.rows if row.name != numbers.reference]
     rows = [_difference_row(row, numbers) for row in others if row.competes]
     foot = [_difference_row(row, numbers) for row in others if not row.competes]
@@ -120,7 +121,7 @@ def _differences(numbers: StudyNumbers) -> Iterable[Block]:
 
 
 def _difference_row(row: VariantNumbers, numbers: StudyNumbers) -> tuple[str, ...]:
-    shares = (row.memorised, row.noisy) if numbers.multilabel else (row.memorised,)
+    shares = (row.memorised, row.unseen, row.noisy) if numbers.multilabel else (row.memorised,)
     shown = (words.NOT_APPLICABLE if share is None else words.percent(share.mean) for share in shares)
     return (row.name, *_compared(row, numbers), *shown)
 
@@ -165,8 +166,9 @@ def study_panels(numbers: StudyNumbers) -> list[str]:
 
 def _dots(row: VariantNumbers, values: Spread | None, numbers: StudyNumbers) -> DotRow:
     percent = Spread(tuple(100 * value for value in values.values)) if values else None
+    absent = "nothing to memorise" if numbers.terms.right == "clean" else "unknown"
     css = "baseline" if row.name == numbers.reference else "method" if row.competes else "neutral"
-    return DotRow(row.name, percent, css, "nothing to memorise" if row.score else "missing")
+    return DotRow(row.name, percent, css, absent if row.score else "missing")
 
 
 def _runs(results: Results, numbers: StudyNumbers) -> Iterable[Block]:

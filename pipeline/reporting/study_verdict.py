@@ -58,7 +58,8 @@ def _sureness(best: VariantNumbers, numbers: StudyNumbers) -> str:
         adjusted = f"{in_points(best.adjusted)} counting all {numbers.comparisons} comparisons"
         return f"Likely but not certain ({interval}; {adjusted})."
     also = f", also counting all {numbers.comparisons} comparisons" if numbers.comparisons > 1 else ""
-    return f"Hardly chance ({interval}{also})."
+    shared = "subjects" if numbers.multilabel else "images"
+    return f"Hardly chance ({interval}{also}), were the pairs independent; but they share test {shared}."
 
 
 def in_points(difference: Difference) -> str:

@@ -3,18 +3,21 @@
 from pipeline.reporting import words
 from pipeline.reporting.blocks import Block, Figure, Paragraph, Section, Table
 from pipeline.reporting.curves import loss_figure, memorisation_figure, metric_figure
-from pipeline.reporting.naming import has_noise, noise_phrase
+from pipeline.reporting.labels import has_noise, noise_drawn, training_labels, wrong_labels
+from pipeline.reporting.naming import is_baseline, noise_phrase, unit_noun
 from pipeline.reporting.read import Run, SeedRun, mapping, number
 from pipeline.reporting.summary import Comparison, Spread, compare
 from pipeline.reporting.terms import Terms, terms
 
 NOISE_HEAD = ("", "wrong labels", "share wrong", "wrong labels reproduced", "right labels reproduced",
               "validation, noisy", "validation, clean")  # fmt: skip
+TRAIN_FIT, UNSEEN_FIT = "train_noisy_fit", "test_noisy_fit"
+FITS = {TRAIN_FIT: "wrong labels memorised", UNSEEN_FIT: "wrong labels of unseen people"}
 NOISE_FITS = ("train_noisy_fit", "train_clean_fit")
 METRIC_WITH_ARTICLE = {"accuracy": "an accuracy", "F1": "an F1"}
 ORACLE = (
     "The oracle picks its epoch with the test labels nobody has in practice: it shows what stopping at the right "
-    "moment would have been worth, and is never a result. Brackets: range over the seeds; for the "
+    "moment would have been worth, and is never a result. Brackets: range over the {unit}s; for the "
     "difference, the 95 % t interval of its mean over the pairs."
 )
 
@@ -37,11 +40,12 @@ def _or_words(figure: Figure | None, otherwise: str) -> Block:
 def _results(run: Run) -> list[Block]:
     if not run.seeds:
         return [Paragraph("No seed folder is there yet.", "note")]
-    rows, foot = _result_rows("", run), [_mean_row("mean", run)]
+    fits = _fits(run)
+    rows, foot = _result_rows("", run, fits), [_mean_row("mean", run, fits)]
     if run.baseline:
-        rows += _result_rows("baseline, ", run.baseline)
-        foot += [_mean_row("baseline, mean", run.baseline), _difference_row(run)]
-    blocks: list[Block] = [Table(_result_head(run), tuple(rows), tuple(foot) if run.finished else ())]
+        rows += _result_rows("baseline, ", run.baseline, fits)
+        foot += [_mean_row("baseline, mean", run.baseline, fits), _difference_row(run, fits)]
+    blocks: list[Block] = [Table(_result_head(run, fits), tuple(rows), tuple(foot) if run.finished else ())]
     if run.baseline is None:
         blocks.append(Paragraph(_no_baseline(run), "note"))
     return [*blocks, Paragraph(_selection(run))]
@@ -50,44 +54,50 @@ def _results(run: Run) -> list[Block]:
 def _no_baseline(run: Run) -> str:
     if run.baseline_folder:
         return f"The baseline's folder {run.baseline_folder} is not there."
+    if is_baseline(run):
+        return "This run is a baseline itself: it applies no method."
     return "No baseline was trained beside this run (baseline: true trains one)."
 
 
-def _result_rows(prefix: str, run: Run) -> list[tuple[str, ...]]:
-    return [(prefix + seed.name, *_result_cells(seed, terms(run))) for seed in run.seeds]
+def _fits(run: Run) -> tuple[str, ...]:
+    """The keys of FITS that are columns: the share of unseen people's wrong labels where a run has recorded it."""
+    seeds = (*run.seeds, *(run.baseline.seeds if run.baseline else ()))
+    return tuple(FITS) if any(number(seed.scores, UNSEEN_FIT) is not None for seed in seeds) else (TRAIN_FIT,)
 
 
-def _result_head(run: Run) -> tuple[str, ...]:
-    named = terms(run)
-    validation = f"{'noisy' if has_noise(run) else named.right} validation {named.short}"
-    return (
-        "", named.test, "oracle (best test epoch)", "wrong labels memorised", validation, "epoch used", "time"
-    )  # fmt: skip
+def _result_rows(prefix: str, run: Run, fits: tuple[str, ...]) -> list[tuple[str, ...]]:
+    return [(prefix + seed.name, *_result_cells(seed, terms(run), fits)) for seed in run.seeds]
 
 
-def _result_cells(seed: SeedRun, named: Terms) -> tuple[str, ...]:
+def _result_head(run: Run, fits: tuple[str, ...]) -> tuple[str, ...]:
+    named, reproduced = terms(run), (FITS[key] for key in fits)
+    validation = f"{training_labels(run)} validation {named.short}"
+    return ("", named.test, "oracle (best test epoch)", *reproduced, validation, "epoch used", "time")
+
+
+def _result_cells(seed: SeedRun, named: Terms, fits: tuple[str, ...]) -> tuple[str, ...]:
     if not seed.scores:
         reached = f"unfinished after {int(seed.epochs[-1]['epoch'])} epochs" if seed.epochs else "not begun"
-        return (reached, *(words.NOT_APPLICABLE,) * 5)
+        return (reached, *(words.NOT_APPLICABLE,) * (4 + len(fits)))
     scores, oracle = seed.scores, number(seed.scores, "oracle", "epoch")
     best = words.percent(number(scores, "oracle", named.test_key))
     used, ran = number(scores, "epoch_selected"), number(scores, "epochs_run")
     return (
         words.percent(number(scores, *named.score)),
         words.or_dash(best) if oracle is None else f"{best}, epoch {oracle:.0f}",
-        *(words.or_dash(words.percent(number(scores, key))) for key in ("train_noisy_fit", named.val_key)),
+        *(words.or_dash(words.percent(number(scores, key))) for key in (*fits, named.val_key)),
         words.NOT_APPLICABLE if used is None else f"{used:.0f} of {words.count(ran)}",
         words.or_dash(words.duration(number(scores, "seconds"))),
     )
 
 
-def _mean_paths(run: Run) -> tuple[tuple[str, ...], ...]:
+def _mean_paths(run: Run, fits: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
     named = terms(run)
-    return named.score, ("oracle", named.test_key), ("train_noisy_fit",), (named.val_key,)
+    return named.score, ("oracle", named.test_key), *((key,) for key in fits), (named.val_key,)
 
 
-def _mean_row(name: str, run: Run) -> tuple[str, ...]:
-    spreads = [compare(run, *path).method for path in _mean_paths(run)]
+def _mean_row(name: str, run: Run, fits: tuple[str, ...]) -> tuple[str, ...]:
+    spreads = [compare(run, *path).method for path in _mean_paths(run, fits)]
     n = f", n = {len(run.finished)}"
     return (name + n, *(_mean_cell(spread) for spread in spreads), *_no_epoch_no_time())
 
@@ -100,8 +110,8 @@ def _mean_cell(spread: Spread | None) -> str:
     return f"{words.percent(spread.mean)} ({100 * spread.low:.1f} to {100 * spread.high:.1f})"
 
 
-def _difference_row(run: Run) -> tuple[str, ...]:
-    cells = [_difference_cell(compare(run, *path)) for path in _mean_paths(run)]
+def _difference_row(run: Run, fits: tuple[str, ...]) -> tuple[str, ...]:
+    cells = [_difference_cell(compare(run, *path)) for path in _mean_paths(run, fits)]
     return ("difference, paired", *cells, *_no_epoch_no_time())
 
 
@@ -123,7 +133,7 @@ def _no_epoch_no_time() -> tuple[str, str]:
 def _selection(run: Run) -> str:
     rules = sorted({str(seed.scores["selection"]) for seed in run.finished if "selection" in seed.scores})
     rule = words.listing(rules) if rules else "not recorded"
-    return f"Selection rule: {rule}. {ORACLE}"
+    return f"Selection rule: {rule}. {ORACLE.format(unit=unit_noun(run))}"
 
 
 def _memorisation(run: Run) -> list[Block]:
@@ -137,7 +147,7 @@ def _memorisation(run: Run) -> list[Block]:
 
 
 def _nothing_wrong(run: Run) -> str:
-    if terms(run).right == "clean":
+    if wrong_labels(run) == "none":
         return "The labels were left clean: there are no wrong labels to memorise."
     return "No label was changed. Which of the annotators' labels are wrong is unknown, so nothing can be counted."
 
@@ -159,13 +169,17 @@ def _gap_to_oracle(run: Run) -> str:
 
 
 def _gap(run: Run) -> str:
-    used, best = (compare(run, *path).method for path in _mean_paths(run)[:2])
+    used, best = (compare(run, *path).method for path in _mean_paths(run, ())[:2])
     return f"{100 * (best.mean - used.mean):.1f} points" if used and best else ""
 
 
 def _noise(run: Run) -> list[Block]:
     config = mapping(run.config, "noise")
     described = f"Configured: {noise_phrase(run)}."
+    if has_noise(run) and not noise_drawn(run):
+        described = (
+            "No label was changed. Beside the given labels the data hold clean ones, which tell where they are wrong."
+        )
     counted = [seed for seed in run.seeds if seed.wrong_labels is not None]
     if not has_noise(run):
         return [Paragraph(described)]

@@ -83,10 +83,10 @@ def _trivial(run: Run) -> list[str]:
 
 def _undefined(run: Run) -> list[str]:
     """How many metrics of action units do not exist; the section on action units says why."""
-    reasons = [reason for seed in run.finished for reason in undefined_reasons(seed.scores)]
+    reasons = [reason for seed in run.finished for reason in undefined_reasons(seed.scores, run.config)]
     units = sorted({reason.partition(":")[0] for reason in reasons if reason != NO_VALIDATION})
-    found = [NO_VALIDATION] * (NO_VALIDATION in reasons)
-    return found + [f"Some metrics are undefined for {words.listing(units)}: see action units."] * bool(units)
+    found = [NO_VALIDATION] if NO_VALIDATION in reasons else []
+    return [*found, f"Some metrics are undefined for {words.listing(units)}: see action units."] if units else found
 
 
 def _unfaithful_kernels(run: Run) -> list[str]:

@@ -5,7 +5,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from collections.abc import Sequence as Items
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,12 +14,12 @@ from typing import Protocol, TextIO
 import numpy as np
 
 from pipeline.data.au_set import AU_NUMBERS
-from pipeline.data.bp4d.layout import CLEAN, IMAGE_FOLDERS, LABEL_FOLDERS
+from pipeline.data.bp4d.layout import CLEAN, IMAGE_FOLDERS, LABEL_FOLDERS, PLACE_FOLDERS, names_in
 from pipeline.data.prepared import manual_folder
 from pipeline.data.synthetic_faces.dynamics import presence
 from pipeline.data.synthetic_faces.parallel import render_all
 from pipeline.data.synthetic_faces.progress import RenderProgress
-from pipeline.data.synthetic_faces.sequences import RenderSettings, Sequence, all_sequences
+from pipeline.data.synthetic_faces.sequences import SUBJECTS, TASKS, RenderSettings, Sequence, all_sequences
 from pipeline.errors import UserError
 from pipeline.run_files import TEMPORARY, clear_disk_errors, read_json, write_json
 
@@ -45,7 +45,7 @@ def ensure_rendered(data: SyntheticData, terminal: TextIO | None = None) -> Path
         RunFailed: the disk is full; what is rendered stays.
     """
     settings = RenderSettings(data.subjects, data.frames, data.render_size, data.render_seed)
-    root = Path(data.root) if data.root else manual_folder() / f"synthetic_faces-{settings_hash(settings)}"
+    root = Path(data.root).expanduser() if data.root else manual_folder() / f"synthetic_faces-{settings_hash(settings)}"
     write_faces(root, settings, terminal)
     return root
 
@@ -61,15 +61,15 @@ def write_faces(
     """Render what is missing in `root`, with a process a core unless `workers` says how many; raises like ensure_rendered."""
     if _is_complete(root, settings):
         return
-    with clear_disk_errors(root), _lock(root):
+    with _clear_errors(root), _lock(root):
         if _is_complete(root, settings):
             return
         _claim(root, settings)
         sequences = all_sequences(settings)
         _write_labels(root, sequences)
-        images = root / IMAGE_FOLDERS[0]
-        _remove_unfinished(images)
-        missing = [sequence for sequence in sequences if not (images / sequence.subject / sequence.task).is_dir()]
+        lacking = _lacking(root, settings)
+        _remove_unfinished(root / IMAGE_FOLDERS[0], lacking)
+        missing = [sequence for sequence in sequences if (sequence.subject, sequence.task) in lacking]
         progress = RenderProgress(terminal, total=len(sequences) * settings.frames)
         with progress.running(done=(len(sequences) - len(missing)) * settings.frames):
             render_all(root, settings, missing, workers or len(os.sched_getaffinity(0)), progress.advance)
@@ -77,8 +77,30 @@ def write_faces(
 
 
 def _is_complete(root: Path, settings: RenderSettings) -> bool:
-    facts = read_json(root / COMPLETE)
-    return facts is not None and facts == settings.facts() | {"complete": True}
+    if read_json(root / COMPLETE) != settings.facts() | {"complete": True}:
+        return False
+    return _has_labels(root, settings.subjects * len(TASKS)) and not _lacking(root, settings)
+
+
+def _has_labels(root: Path, sequences: int) -> bool:
+    folders = (root / LABEL_FOLDERS[0], (root / LABEL_FOLDERS[0]).with_name(CLEAN))
+    return all(_count(folder, ".csv") >= sequences for folder in folders)
+
+
+def _lacking(root: Path, settings: RenderSettings) -> set[tuple[str, str]]:
+    """The subjects and tasks of the sequences whose images or eyes' places are not all there."""
+    places = set(names_in(root / PLACE_FOLDERS[0]))
+    return {
+        (subject, task)
+        for subject in SUBJECTS[: settings.subjects]
+        for task in TASKS
+        if f"{subject}_{task}.csv" not in places
+        or _count(root / IMAGE_FOLDERS[0] / subject / task, ".jpg") < settings.frames
+    }
+
+
+def _count(folder: Path, ending: str) -> int:
+    return sum(name.endswith(ending) for name in names_in(folder))
 
 
 def _claim(root: Path, settings: RenderSettings) -> None:
@@ -97,9 +119,10 @@ def _write_labels(root: Path, sequences: Items[Sequence]) -> None:
     """The CSV files of what annotators saw and of the truth; their common folder appears when all are written."""
     from pipeline.data.annotators import annotate
 
-    folder = root / LABEL_FOLDERS[0]
-    if folder.parent.is_dir():
+    if _has_labels(root, len(sequences)):
         return
+    folder = root / LABEL_FOLDERS[0]
+    shutil.rmtree(folder.parent, ignore_errors=True)
     names = tuple(f"AU{number}" for number in AU_NUMBERS)
     clean = presence(np.concatenate([sequence.intensities for sequence in sequences]))
     frames = np.concatenate([sequence.frames for sequence in sequences])
@@ -121,9 +144,10 @@ def _csv(frames: np.ndarray, labels: np.ndarray) -> str:
     return "".join(",".join(map(str, row)) + "\n" for row in rows)
 
 
-def _remove_unfinished(images: Path) -> None:
-    """Remove what a killed process left; the lock says that nobody is at it."""
-    for folder in images.glob(f"*/{TEMPORARY}*"):
+def _remove_unfinished(images: Path, lacking: Collection[tuple[str, str]]) -> None:
+    """Remove what a killed process left, and sequences with a part of their images; the lock says that nobody is at it."""
+    parts = (images / subject / task for subject, task in lacking)
+    for folder in (*images.glob(f"*/{TEMPORARY}*"), *filter(Path.is_dir, parts)):
         shutil.rmtree(folder)
 
 
@@ -138,3 +162,18 @@ def _lock(root: Path) -> Iterator[None]:
     with _lock_path(root).open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
+
+
+@contextmanager
+def _clear_errors(root: Path) -> Iterator[None]:
+    """clear_disk_errors, with advice for who did not name `root` on a command line."""
+    try:
+        with clear_disk_errors(root):
+            yield
+    except UserError as error:
+        if not isinstance(error.__cause__, OSError):
+            raise
+        message = (
+            f"{error.__cause__}. Rendered faces are kept in {root}: give another folder by data.root or TFDS_DATA_DIR"
+        )
+        raise UserError(message) from error

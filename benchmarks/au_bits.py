@@ -33,6 +33,7 @@ from pipeline.stopping import StopFlag
 ROOT = Path(__file__).resolve().parents[1]
 CONFIG = ROOT / "qat_configs" / "synthetic_faces.yaml"
 RESULTS = ROOT / "docs" / "results"
+FLOAT_SHARE = 0.4  # of the epochs, as in the configuration
 UNIFORM = (4, 3)  # bits; the first is what the networks are that the choice is made by
 SETTINGS = ("name=au_bits", "baseline=false", "verify.latency_runs=10", "verify.fake_quant_agreement=0.9")
 METRICS = {"f1": "f1_mean", "f1_tuned": "f1_tuned_mean"}
@@ -183,6 +184,7 @@ def base_experiment(arguments: argparse.Namespace) -> Experiment:
     chosen += [
         f"train.epochs={arguments.epochs}",
         f"methods.0.weight_bits={UNIFORM[0]}",
+        f"methods.0.warmup_epochs={int(FLOAT_SHARE * arguments.epochs)}",
         *SETTINGS,
         *arguments.overrides,
     ]

@@ -144,7 +144,8 @@ def test_early_stopping_restores_the_best_epoch(tmp_path):
 
 
 def test_early_stopping_does_not_choose_a_float_epoch(tmp_path):
-    rule = method("early_stopping", best_epoch=lambda history: history[0]["epoch"], should_stop=lambda history: False)
+    answers = {"best_epoch": lambda history: history[0]["epoch"], "should_stop": lambda history: False}
+    rule = method("early_stopping", **answers, is_measured=lambda line: True)
     _, result = run(tmp_path, settings(epochs=4), [rule, method("quantization", settled_from=lambda epochs: 2)])
     assert result.epoch_selected == 3
 

@@ -14,7 +14,9 @@ from pipeline.run_folder import seed_path
 from pipeline.training_data import evenly_spaced
 from pipeline.workloads.base import Unit
 from pipeline.workloads.faces import Faces
+from tests.bp4d_trees import Tree, write_tree
 
+SHIPPED = Path(__file__).resolve().parents[1] / "qat_configs"
 SUBJECTS = ("F001", "F002", "F003", "F004", "F005", "F006")
 FRAMES = 10
 CONFIG = """
@@ -140,3 +142,21 @@ def test_no_positive_label_at_all_is_refused(tmp_path, faces):
 def test_every_seed_validates_on_the_same_subjects(tmp_path, faces):
     work = workload(tmp_path, faces)
     assert len({tuple(work.training_data(Unit(seed, 1), tmp_path).val_subjects) for seed in range(5)}) == 1
+
+
+@pytest.mark.parametrize("weights", ["nowhere.h5", "imagenet"])
+def test_missing_weights_are_found_before_the_data_are_read(tmp_path, monkeypatch, weights):
+    """The tree is found, but nothing of it is cut out: no cache appears."""
+    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "tfds"))
+    monkeypatch.setattr("tf_keras.utils.get_file", refuse)  # no machine downloads anything here
+    root = write_tree(tmp_path / "bp4d", Tree(frames=1))
+    experiment = load_config(
+        SHIPPED / "bp4d.yaml", [f"data.root={root}", "data.image_size=80", f"model.weights={weights}"]
+    )
+    with pytest.raises(UserError, match=r"model\.weights"):
+        Faces.load(experiment, None)
+    assert not (tmp_path / "tfds").exists()
+
+
+def refuse(*_, **__):
+    raise OSError("no connection")

@@ -13,7 +13,7 @@ from pipeline.data.au_set import UNKNOWN, AuSet
 from pipeline.data.augmentation import Augmentation, FaceAugmentation
 from pipeline.data.bp4d import fold_split, load_aus
 from pipeline.data.bp4d.layout import find_layout
-from pipeline.data.prepared import bp4d_folder
+from pipeline.data.bp4d.load import bp4d_root
 from pipeline.data.splits import training_subset
 from pipeline.errors import UserError
 from pipeline.faces.crop import CropRecipe
@@ -55,7 +55,7 @@ class Faces:
         """
         data, model = experiment.data, experiment.model
         if data.name == "bp4d":  # who lacks the data needs no weights
-            find_layout(Path(data.root).expanduser() if data.root else bp4d_folder())
+            find_layout(bp4d_root(data))
         check_weights(model.encoder, model.weights, data.image_size, model.alpha)
         faces = load_aus(data, terminal)
         if data.name == "synthetic_faces":

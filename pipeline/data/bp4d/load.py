@@ -14,7 +14,7 @@ from pipeline.data.bp4d.frame_index import FrameIndex, check_missing, index_fram
 from pipeline.data.bp4d.layout import Layout, find_layout
 from pipeline.data.bp4d.prepare import prepared_records
 from pipeline.data.counter import counted
-from pipeline.data.prepared import tfds_folder
+from pipeline.data.prepared import bp4d_folder
 from pipeline.data.record_images import RecordImages
 from pipeline.faces.crop import CropRecipe
 
@@ -65,7 +65,12 @@ def _root(data: Any, terminal: TextIO | None) -> Path:
 
         _check_folds(SUBJECTS[: data.subjects], data)
         return ensure_rendered(data, terminal)
-    return Path(data.root).expanduser() if data.root is not None else tfds_folder() / "downloads" / "manual" / "bp4d"
+    return bp4d_root(data)
+
+
+def bp4d_root(data: Any) -> Path:
+    """Where BP4D is looked for: the config's root, or the usual place."""
+    return Path(data.root).expanduser() if data.root is not None else bp4d_folder()
 
 
 def _check_folds(subjects: Iterable[str], data: Any) -> None:

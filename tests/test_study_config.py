@@ -6,8 +6,8 @@ import pytest
 
 from pipeline.config import config_hash, load_config
 from pipeline.config_problems import ConfigError
-from pipeline.study_cells import slug, write_config
-from pipeline.study_config import load_study
+from pipeline.study.cells import slug, write_config
+from pipeline.study.config import load_study
 
 ROOT = Path(__file__).resolve().parents[1]
 STUDIES = sorted((ROOT / "qat_configs").glob("table1_*.yaml"))

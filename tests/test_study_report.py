@@ -12,7 +12,7 @@ import pytest
 
 from pipeline.errors import UserError
 from pipeline.reporting.paper_table import ROWS, UNITS, paper_table
-from pipeline.study_report import write_study_report
+from pipeline.study.report import write_study_report
 from tests.au_report_sample import AUS
 from tests.html_check import HtmlCheck
 from tests.report_sample import edit_json

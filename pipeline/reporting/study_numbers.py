@@ -6,7 +6,7 @@ from pipeline.au_intervals import Difference, paired_difference
 from pipeline.reporting.read import mapping, number
 from pipeline.reporting.summary import Spread, spread
 from pipeline.reporting.terms import Terms, terms_of, truth_known
-from pipeline.study_results import Result, Results
+from pipeline.study.results import Result, Results
 
 LEVEL = 0.95
 Pairs = dict[tuple[int, int | None], float | None]

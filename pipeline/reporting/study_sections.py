@@ -11,7 +11,7 @@ from pipeline.reporting.study_numbers import StudyNumbers, VariantNumbers
 from pipeline.reporting.study_verdict import in_points
 from pipeline.reporting.summary import Spread, spread
 from pipeline.reporting.undefined import in_a_sentence, undefined_reasons
-from pipeline.study_results import Results
+from pipeline.study.results import Results
 
 PAPER = (
     "The paper's Table 1: BP4D, InceptionV3, mean of five runs. Its numbers and those of another data set or another "

@@ -4,7 +4,7 @@ from pipeline.au_intervals import Difference
 from pipeline.reporting import words
 from pipeline.reporting.blocks import Tile, Verdict
 from pipeline.reporting.study_numbers import StudyNumbers, VariantNumbers
-from pipeline.study_results import Results
+from pipeline.study.results import Results
 
 
 def judge_study(results: Results, numbers: StudyNumbers) -> Verdict:

@@ -4,7 +4,7 @@ import time
 from typing import TextIO
 
 from pipeline.progress import duration
-from pipeline.study_cells import Cell
+from pipeline.study.cells import Cell
 
 TICK_SECONDS = 1.0
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from pipeline.errors import UserError
 from pipeline.reporting.read import Json, mapping, number, read_run, sequence
 from pipeline.run_files import read_json, write_json, write_text
-from pipeline.study_config import Study
+from pipeline.study.config import Study
 
 MANIFEST, TABLE, STUDY_TEXT = "study.json", "results.csv", "study.yaml"
 STUDY_FORMAT = 1

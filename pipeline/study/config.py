@@ -14,9 +14,9 @@ from pipeline.config_messages import WANTED, shown
 from pipeline.config_problems import ConfigError, KeyPath, Place, Problem, quoted, suggestion
 from pipeline.config_schema import Experiment
 from pipeline.config_yaml import Document, parse
-from pipeline.study_cells import Cell, cells_of, slug
-from pipeline.study_checks import Finding, check_alike, check_file, reference_of
-from pipeline.study_schema import StudyFile, Variant
+from pipeline.study.cells import Cell, cells_of, slug
+from pipeline.study.checks import Finding, check_alike, check_file, reference_of
+from pipeline.study.schema import StudyFile, Variant
 
 HINT = "Give at least base: FILE and variants: {name: [methods]}"
 

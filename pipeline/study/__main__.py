@@ -11,12 +11,12 @@ from pipeline.errors import RunFailed, UserError
 from pipeline.run_files import write_text
 from pipeline.run_folder import open_run, write_status
 from pipeline.stopping import StopFlag, Stopped
-from pipeline.study_cells import Cell, is_done
-from pipeline.study_config import Study, load_study
-from pipeline.study_progress import StudyProgress
-from pipeline.study_report import write_study_report
-from pipeline.study_results import STUDY_TEXT, write_manifest
-from pipeline.study_runner import Failure, run_cells
+from pipeline.study.cells import Cell, is_done
+from pipeline.study.config import Study, load_study
+from pipeline.study.progress import StudyProgress
+from pipeline.study.report import write_study_report
+from pipeline.study.results import STUDY_TEXT, write_manifest
+from pipeline.study.runner import Failure, run_cells
 
 
 def run_study(study: Study, output_dir: Path, workers: int, stop: StopFlag, command: str) -> Path:

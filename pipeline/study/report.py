@@ -9,7 +9,7 @@ from pipeline.reporting.study_numbers import StudyNumbers, study_numbers
 from pipeline.reporting.study_sections import study_panels, study_sections
 from pipeline.reporting.study_verdict import judge_study, study_tiles
 from pipeline.run_files import write_text
-from pipeline.study_results import STUDY_TEXT, TABLE, Results, read_results, write_csv
+from pipeline.study.results import STUDY_TEXT, TABLE, Results, read_results, write_csv
 
 PICTURE = "table1.svg"
 

@@ -14,8 +14,8 @@ from pathlib import Path
 
 from pipeline.run_files import clear_disk_errors
 from pipeline.stopping import StopFlag
-from pipeline.study_cells import Cell, write_config
-from pipeline.study_progress import StudyProgress
+from pipeline.study.cells import Cell, write_config
+from pipeline.study.progress import StudyProgress
 
 POLL_SECONDS = 0.2
 TAIL_LINES = 12

@@ -5,8 +5,8 @@ from collections.abc import Iterator, Mapping
 from pipeline.config_problems import KeyPath, quoted
 from pipeline.config_schema import Experiment, FaceData
 from pipeline.config_shape import models_in, tag
-from pipeline.study_cells import slug
-from pipeline.study_schema import StudyFile, Variant
+from pipeline.study.cells import slug
+from pipeline.study.schema import StudyFile, Variant
 
 Finding = tuple[KeyPath, str]  # a path in the study and what is wrong there
 NOT_IN_SET = {

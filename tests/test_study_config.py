@@ -47,14 +47,14 @@ def errors_of(folder: Path, study: str, base: str = BASE) -> list[str]:
 
 def test_every_variant_seed_and_fold_is_one_cell(tmp_path: Path):
     study = load_study(written(tmp_path, STUDY))
-    found = [(cell.variant, cell.seed, cell.fold) for cell in study.cells]
+    found = [(cell.arm.variant, cell.seed, cell.fold) for cell in study.cells]
     names = ("baseline", "weight decay", "clean labels")
     assert found == [(name, seed, fold) for seed in (1, 7) for fold in (1, 3) for name in names]
     for cell in study.cells:
         experiment = cell.experiment
         assert (experiment.seeds, experiment.data.folds, experiment.baseline) == ([cell.seed], [cell.fold], False)
         assert experiment.train.batch_size == 32
-        assert experiment.train.epochs == (5 if cell.variant == "clean labels" else 3)
+        assert experiment.train.epochs == (5 if cell.arm.variant == "clean labels" else 3)
     assert study.cells[1].experiment.name == "weight-decay-seed1-fold1"
     assert study.cells[1].experiment.methods[0].rate == 0.01
     assert (study.name, study.reference, study.reference_only) == ("study", "baseline", ("clean labels",))
@@ -63,7 +63,7 @@ def test_every_variant_seed_and_fold_is_one_cell(tmp_path: Path):
 def test_seeds_and_folds_default_to_those_of_the_base(tmp_path: Path):
     base = BASE.replace("synthetic_faces}", "synthetic_faces, folds: [2]}") + "seeds: [4]\n"
     (cell,) = load_study(written(tmp_path, "base: base.yaml\nvariants: {plain: []}\n", base)).cells
-    assert (cell.variant, cell.seed, cell.fold) == ("plain", 4, 2)
+    assert (cell.arm.variant, cell.seed, cell.fold) == ("plain", 4, 2)
 
 
 def test_images_have_no_folds(tmp_path: Path):
@@ -235,9 +235,9 @@ def test_table_1_holds_the_methods_at_the_papers_settings(path: Path):
     competing = [name for name in study.variants if name not in study.reference_only]
     assert (competing, study.reference) == (list(PAPER), "baseline")
     for cell in study.cells:
-        if cell.variant in study.reference_only:
+        if cell.arm.variant in study.reference_only:
             continue
-        methods, settings = cell.experiment.methods, PAPER[cell.variant]
+        methods, settings = cell.experiment.methods, PAPER[cell.arm.variant]
         assert [method.name for method in methods] == [name for name, _, _ in settings]
         assert all(getattr(method, key) == value for method, (_, key, value) in zip(methods, settings, strict=True))
     assert {cell.fold for cell in study.cells} == {1, 2, 3}

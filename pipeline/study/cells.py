@@ -1,5 +1,6 @@
-"""The cells of a study: one variant, one seed, one fold; each an ordinary experiment with a run folder of its own."""
+"""The cells of a study: one arm at one condition, one seed, one fold; each an ordinary experiment with a run folder."""
 
+import hashlib
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -9,24 +10,46 @@ from pipeline.config import config_hash, to_yaml
 from pipeline.config_schema import Experiment, FaceData
 from pipeline.run_files import write_text
 from pipeline.run_folder import read_status, run_path
+from pipeline.study.settings import shown
 
 CELLS = "cells"
 LONGEST_SLUG = 60
+HASH_DIGITS = 8
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One row of a comparison: a variant at one of its settings, "" where it has none."""
+
+    variant: str
+    setting: str
+    values: Mapping[str, object]
+
+    @property
+    def name(self) -> str:
+        """Such as `dropout, rate 0.3`."""
+        return f"{self.variant}, {self.setting}" if self.setting else self.variant
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One training of a study."""
+    """One training of a study; `condition` is a point of the study's axes, {} where it has none."""
 
-    variant: str
+    arm: Arm
+    condition: Mapping[str, object]
     seed: int
     fold: int | None
     experiment: Experiment
 
     @property
     def title(self) -> str:
-        """Such as `weight decay, seed 1, fold 2`."""
-        return f"{self.variant}, seed {self.seed}" + ("" if self.fold is None else f", fold {self.fold}")
+        """Such as `weight decay, noise.rate 0.4, seed 1, fold 2`."""
+        parts = [
+            self.arm.name,
+            *(f"{key} {shown(value)}" for key, value in self.condition.items()),
+            f"seed {self.seed}",
+        ]
+        return ", ".join(parts + ([] if self.fold is None else [f"fold {self.fold}"]))
 
     def config_path(self, study: Path) -> Path:
         """Where its configuration lies in the folder of the study."""
@@ -42,24 +65,22 @@ class Cell:
 
 
 def slug(name: str) -> str:
-    """`name` with '-' for what a folder's name should not hold."""
-    return re.sub(r"[^A-Za-z0-9_.-]+", "-", name).strip("-.")[:LONGEST_SLUG] or "study"
+    """`name` with '-' for what a folder's name should not hold; a long one ends in a digest."""
+    plain = re.sub(r"[^A-Za-z0-9_.-]+", "-", name).strip("-.") or "study"
+    if len(plain) <= LONGEST_SLUG:
+        return plain
+    return f"{plain[: LONGEST_SLUG - HASH_DIGITS - 1]}-{hashlib.sha256(name.encode()).hexdigest()[:HASH_DIGITS]}"
 
 
-def cells_of(experiments: Mapping[str, Experiment]) -> tuple[Cell, ...]:
-    """All cells; the variants of one seed and fold follow one another, so that a part of them compares already."""
-    cells = [cell for variant, experiment in experiments.items() for cell in _cells(variant, experiment)]
-    return tuple(sorted(cells, key=lambda cell: (cell.seed, cell.fold or 0)))
-
-
-def _cells(variant: str, experiment: Experiment) -> Iterable[Cell]:
+def cells_at(arm: Arm, condition: Mapping, experiment: Experiment, name: str) -> Iterable[Cell]:
+    """One cell a seed and fold of `experiment`, in whose folders' names `name` comes first."""
     folds = experiment.data.folds if isinstance(experiment.data, FaceData) else [None]
     for seed in experiment.seeds:
         for fold in folds:
             suffix = f"-seed{seed}" + ("" if fold is None else f"-fold{fold}")
             data = experiment.data if fold is None else experiment.data.model_copy(update={"folds": [fold]})
-            update = {"name": slug(variant) + suffix, "seeds": [seed], "data": data, "baseline": False}
-            yield Cell(variant, seed, fold, experiment.model_copy(update=update))
+            update = {"name": name + suffix, "seeds": [seed], "data": data, "baseline": False}
+            yield Cell(arm, condition, seed, fold, experiment.model_copy(update=update))
 
 
 def write_config(cell: Cell, study: Path) -> Path:

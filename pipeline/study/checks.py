@@ -1,12 +1,14 @@
-"""What is wrong between the parts of a study: names, seeds, whole sections, and variants that cannot be compared."""
+"""What is wrong between the parts of a study: names, seeds, axes, whole sections, and variants that do not compare."""
 
 from collections.abc import Iterator, Mapping
 
 from pipeline.config_problems import KeyPath, quoted
 from pipeline.config_schema import Experiment, FaceData
 from pipeline.config_shape import models_in, tag
-from pipeline.study.cells import slug
-from pipeline.study.schema import StudyFile, Variant
+from pipeline.methods import AnyMethod
+from pipeline.study.cells import Arm, slug
+from pipeline.study.schema import Range, StudyFile, Variant
+from pipeline.study.settings import GRID, settings_of
 
 Finding = tuple[KeyPath, str]  # a path in the study and what is wrong there
 NOT_IN_SET = {
@@ -20,6 +22,7 @@ TESTED = (
     "name", "root", "aus", "parts", "folds", "image_size", "grey", "crop", "subjects", "frames", "frame_step",
     "frame_offset", "render_size", "render_seed", "test_examples",
 )  # fmt: skip
+METHODS = {model.model_fields["name"].default for model in models_in(AnyMethod)}
 
 
 def check_file(file: StudyFile) -> Iterator[Finding]:
@@ -32,17 +35,78 @@ def check_file(file: StudyFile) -> Iterator[Finding]:
     for key, values in (("seeds", file.seeds or []), ("folds", file.folds or [])):
         if len(set(values)) < len(values):
             yield (key,), "given twice: every number may occur once"
-    slugs: dict[str, str] = {}
-    for name, variant in file.variants.items():
-        if slugs.setdefault(slug(name), name) != name:
-            yield ("variants", name), f"its runs would be named like those of {slugs[slug(name)]!r}. Rename one"
-        yield from _unsettable(("variants", name, "set"), variant.overrides)
     yield from _unsettable(("set",), file.overrides)
+    for key, values in file.axes.items():
+        yield from _axis(("axes", key), key, values, file)
+    for name, variant in file.variants.items():
+        yield from _check_variant(("variants", name), variant, file)
+    yield from _names(file)
+    yield from _search(file)
 
 
 def reference_of(file: StudyFile) -> str:
     """The variant differences are taken to."""
     return file.reference or next(iter(file.variants))
+
+
+def _check_variant(path: KeyPath, variant: Variant, file: StudyFile) -> Iterator[Finding]:
+    yield from _unsettable((*path, "set"), variant.overrides)
+    if variant.axes and variant.settings:
+        yield (*path, "settings"), "a variant has axes or settings, not both. Remove one"
+    for key, values in variant.axes.items():
+        yield from _axis((*path, "axes", key), key, values, file)
+        yield from _method(path, (*path, "axes", key), key, variant)
+    for name, values in variant.settings.items():
+        for key, value in values.items():
+            here = (*path, "settings", name, key)
+            yield from _unsettable(here[:-1], {key: value})
+            yield from _method(path, here, key, variant)
+    if variant.reference is not None:
+        named = settings_of(variant)
+        if isinstance(variant.reference, Mapping) and variant.reference not in named.values():
+            yield (*path, "reference"), f"is none of the variant's settings: {quoted(named)}"
+        elif isinstance(variant.reference, str) and variant.reference not in named:
+            yield (*path, "reference"), f"there is no setting {variant.reference!r}. Give one of {quoted(named)}"
+
+
+def _axis(path: KeyPath, key: str, values: list | Range, file: StudyFile) -> Iterator[Finding]:
+    yield from _unsettable(path[:-1], {key: values})
+    if isinstance(values, Range):
+        if file.search.kind == GRID:
+            yield path, "a range is for search: {kind: random} or bayesian. Give a list of values for a grid"
+        if not values.low < values.high:
+            yield path, f"min must be less than max, but they are {values.low} and {values.high}"
+        elif values.scale == "log" and values.low <= 0:
+            yield path, f"a log scale begins above 0, not at {values.low}"
+    elif len({(type(value), value) for value in values}) < len(values):
+        yield path, "a value is given twice: every value may occur once"
+
+
+def _method(variant_path: KeyPath, path: KeyPath, key: str, variant: Variant) -> Iterator[Finding]:
+    """A method's field where the variant does not have that method."""
+    first = key.partition(".")[0]
+    own = [method.get("name") for method in variant.methods if isinstance(method, Mapping)]
+    if first in METHODS and first not in own:
+        yield path, f"{variant_path[-1]!r} has no method {first!r}. Put {{name: {first}}} into its methods"
+
+
+def _names(file: StudyFile) -> Iterator[Finding]:
+    """Arms whose folders would have equal names."""
+    slugs: dict[str, str] = {}
+    for name, variant in file.variants.items():
+        for setting in settings_of(variant):
+            arm = Arm(name, setting, {}).name
+            if slugs.setdefault(slug(arm), arm) != arm:
+                path = ("variants", name, "settings", setting) if variant.settings else ("variants", name)
+                yield path, f"its runs would be named like those of {slugs[slug(arm)]!r}. Rename one"
+
+
+def _search(file: StudyFile) -> Iterator[Finding]:
+    search = file.search
+    if search.kind == GRID and search.trials is not None:
+        yield ("search", "trials"), "a grid tries every setting. Remove it, or use kind: random or bayesian"
+    if search.kind != GRID and search.trials is None:
+        yield ("search",), f"kind: {search.kind} needs trials, how many settings are tried, such as trials: 20"
 
 
 def _unsettable(path: KeyPath, overrides: Mapping[str, object]) -> Iterator[Finding]:
@@ -64,11 +128,12 @@ def _loses_the_rest(key: str) -> bool:
     return bool(models) and all(tag(model) is None for model in models)
 
 
-def check_alike(experiments: Mapping[str, Experiment], file: StudyFile) -> Iterator[Finding]:
-    """Variants that are tested on something else than the reference, or trained with other noise while they compete."""
+def check_alike(arms: list[tuple[Arm, Experiment]], file: StudyFile) -> Iterator[Finding]:
+    """Arms that are tested on something else than the reference, or trained with other noise while they compete."""
     reference = reference_of(file)
-    first = experiments[reference]
-    for name, experiment in experiments.items():
+    first = next(experiment for arm, experiment in arms if arm.variant == reference)
+    for arm, experiment in arms:
+        name = arm.variant
         if isinstance(experiment.data, FaceData) != isinstance(first.data, FaceData):
             yield ("variants", name), f"has another kind of labels than {reference!r}. Use two studies"
             continue
@@ -82,11 +147,35 @@ def check_alike(experiments: Mapping[str, Experiment], file: StudyFile) -> Itera
             yield _path(file, name, "noise"), message
 
 
+def check_objective(arms: list[tuple[Arm, Experiment]], file: StudyFile) -> Iterator[Finding]:
+    """An objective that is not measured: of the other kind of labels, or without a validation part."""
+    for _, experiment in arms:
+        metric = validation_metric(experiment)
+        if file.search.objective not in (None, metric or file.search.objective):
+            yield ("search", "objective"), f"is not measured for {experiment.data.name}. Use {metric}"
+        if metric is None and (file.search.objective or file.search.kind != GRID):
+            yield ("search",), "needs a validation part to choose by. Set data.val_fraction to more than 0, such as 0.1"
+
+
+def validation_metric(experiment: Experiment) -> str | None:
+    """The metric of the validation part by which settings are chosen, None where there is no such part."""
+    if experiment.data.val_fraction == 0:
+        return None
+    return "val_f1" if isinstance(experiment.data, FaceData) else "val_accuracy"
+
+
 def _path(file: StudyFile, name: str, wanted: str) -> KeyPath:
     """Where a variant, or else the reference, sets `wanted`, a section around it or a key in it."""
     for each in (name, reference_of(file)):
-        variant: Variant = file.variants[each]
-        for key in variant.overrides:
-            if f"{key}.".startswith(f"{wanted}.") or f"{wanted}.".startswith(f"{key}."):
-                return ("variants", each, "set", key)
+        for section, keys in _sections(file.variants[each]):
+            for key in keys:
+                if f"{key}.".startswith(f"{wanted}.") or f"{wanted}.".startswith(f"{key}."):
+                    return ("variants", each, *section, key)
     return ("variants", name)
+
+
+def _sections(variant: Variant) -> Iterator[tuple[KeyPath, Mapping]]:
+    yield ("set",), variant.overrides
+    yield ("axes",), variant.axes
+    for setting, values in variant.settings.items():
+        yield ("settings", setting), values

@@ -1,42 +1,99 @@
-"""A study's YAML file, checked as a whole: every variant is a valid experiment before anything runs."""
+"""A study's YAML file, checked as a whole: every arm at every condition is a valid experiment before anything runs."""
 
 import difflib
+import hashlib
+import itertools
 import json
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import ValidationError
 
-from pipeline.config import load_config
+from pipeline.config import config_hash
 from pipeline.config_messages import WANTED, shown
-from pipeline.config_problems import ConfigError, KeyPath, Place, Problem, quoted, suggestion
-from pipeline.config_schema import Experiment
+from pipeline.config_problems import ConfigError, Place, Problem, quoted, suggestion
+from pipeline.config_schema import Experiment, FaceData
 from pipeline.config_yaml import Document, parse
-from pipeline.study.cells import Cell, cells_of, slug
-from pipeline.study.checks import Finding, check_alike, check_file, reference_of
-from pipeline.study.schema import StudyFile, Variant
+from pipeline.study.build import Builder
+from pipeline.study.cells import HASH_DIGITS, Arm, Cell, cells_at, slug
+from pipeline.study.checks import Finding, check_alike, check_file, check_objective, reference_of, validation_metric
+from pipeline.study.schema import AXIS_TAGS, Range, Search, StudyFile, Variant
+from pipeline.study.settings import (
+    FOLD,
+    GRID,
+    SEED,
+    VARIANT,
+    Dimension,
+    decoded,
+    dimensions,
+    point_of,
+    reference_setting,
+    setting_name,
+    settings_of,
+)
+from pipeline.study.settings import shown as short
 
 HINT = "Give at least base: FILE and variants: {name: [methods]}"
+Condition = dict[str, object]
+Arms = list[tuple[Arm, Experiment]]
 
 
 @dataclass(frozen=True)
 class Study:
-    """A checked study: its variants' names in order, those that do not compete, and all cells."""
+    """A checked study.
+
+    `parts` says by name what decides about its runs: a digest of every variant, the axes, seeds, folds and the search.
+    `cells` are those of a grid in the order in which they run, none for a search.
+    """
 
     name: str
     text: str
+    path: Path
+    file: StudyFile
     variants: tuple[str, ...]
     reference_only: tuple[str, ...]
     reference: str
+    reference_settings: Mapping[str, str]
+    axes: Mapping[str, tuple]
+    seeds: tuple[int, ...]
+    folds: tuple[int | None, ...]
+    search: Search
+    space: tuple[Dimension, ...]
+    parts: Mapping[str, str]
     cells: tuple[Cell, ...]
+    builder: Builder
+
+    @property
+    def digest(self) -> str:
+        """sha256 in hex of all `parts`."""
+        return _digest(dict(self.parts))
+
+    @property
+    def conditions(self) -> list[Condition]:
+        """Every point of the axes, [{}] without any."""
+        return conditions_of(self.file)
+
+    def cells_of(self, values: Mapping[str, object]) -> tuple[Cell, ...]:
+        """The cells of a trial whose hyperparameters have these values: one in a grid, else all of one arm."""
+        name = values[VARIANT]
+        setting, point = point_of(values, name, self.file.variants[name])
+        if self.search.kind != GRID:
+            return tuple(_cells(self.builder, Arm(name, setting, point), self.conditions, searched=True))
+        condition = {key: decoded(values[key], given) for key, given in self.axes.items()}
+        wanted = (name, setting, condition, values[SEED], values.get(FOLD))
+        return tuple(
+            cell
+            for cell in self.cells
+            if (cell.arm.variant, cell.arm.setting, cell.condition, cell.seed, cell.fold) == wanted
+        )
 
 
 def load_study(path: str | Path) -> Study:
     """The study in the YAML file `path`.
 
-    Raises ConfigError that lists every error of the file, of the base and of the variants with file and line.
+    Raises ConfigError that lists every error of the file, of the base and of all arms with file and line.
     """
     path = Path(path)
     text = _text(path)
@@ -50,17 +107,124 @@ def load_study(path: str | Path) -> Study:
     if file is None:
         raise ConfigError(problems)
     problems += _problems(check_file(file), document)
-    experiments = _experiments(path, file, document, problems)
+    if problems and any(name.axes or name.settings for name in file.variants.values()):
+        raise ConfigError(problems)  # arms cannot be told apart before their settings can
+    builder = Builder(file, path.parent / file.base, document)
+    arms = _experiments(builder, problems)
     if problems:
         raise ConfigError(problems)
+    return _study(path, text, builder, arms)
+
+
+def conditions_of(file: StudyFile) -> list[Condition]:
+    """Every point of the study's axes, the first axis outermost; [{}] without any."""
+    return [dict(zip(file.axes, point, strict=True)) for point in itertools.product(*file.axes.values())]
+
+
+def _study(path: Path, text: str, builder: Builder, arms: Arms) -> Study:
+    file, (_, first) = builder.file, arms[0]
+    seeds = tuple(first.seeds)
+    folds = tuple(first.data.folds) if isinstance(first.data, FaceData) else (None,)
+    cells = tuple(_grid(builder, [arm for arm, _ in arms])) if file.search.kind == GRID else ()
+    objective = file.search.objective or validation_metric(first)
+    space = dimensions(file, seeds, folds)
     return Study(
         name=file.name or slug(path.stem),
         text=text,
+        path=path,
+        file=file,
         variants=tuple(file.variants),
         reference_only=tuple(name for name, variant in file.variants.items() if variant.reference_only),
         reference=reference_of(file),
-        cells=cells_of(experiments),
+        reference_settings={name: reference_setting(variant) for name, variant in file.variants.items()},
+        axes={key: tuple(values) for key, values in file.axes.items()},
+        seeds=seeds,
+        folds=folds,
+        search=file.search.model_copy(update={"objective": objective}),
+        space=space,
+        parts=_parts(file, arms, seeds, folds),
+        cells=cells,
+        builder=builder,
     )
+
+
+def _grid(builder: Builder, arms: list[Arm]) -> Iterator[Cell]:
+    """All cells of a grid: seed by seed, fold by fold, so that a part of them compares already."""
+    conditions = conditions_of(builder.file)
+    cells = [cell for arm in arms for cell in _cells(builder, arm, conditions)]
+    order = {_key(condition): index for index, condition in enumerate(conditions)}
+    yield from sorted(cells, key=lambda cell: (cell.seed, cell.fold or 0, order[_key(cell.condition)]))
+
+
+def _cells(builder: Builder, arm: Arm, conditions: list[Condition], searched: bool = False) -> Iterator[Cell]:
+    """The cells of an arm; where a condition means nothing to it, the run is the same at all of them."""
+    name = slug(arm.name)
+    if searched and arm.values:
+        name += f"-{_digest(dict(arm.values))[:HASH_DIGITS]}"
+    for condition in conditions:
+        applying = {key: value for key, value in condition.items() if builder.applies(key, arm.variant)}
+        parts = [f"{key.rpartition('.')[2]}{short(value)}" for key, value in applying.items()]
+        full = "-".join([name, *(slug(part) for part in parts)])
+        yield from cells_at(arm, condition, builder.experiment(arm, condition), full)
+
+
+def _parts(file: StudyFile, arms: Arms, seeds: tuple, folds: tuple) -> dict[str, str]:
+    """Name to digest of everything that decides which runs there are."""
+    parts = {
+        f"variant {name}": _digest([
+            (arm.setting, config_hash(experiment.model_copy(update={"seeds": [0], "name": "one"})))
+            for arm, experiment in arms
+            if arm.variant == name
+        ])
+        for name in file.variants
+    }  # fmt: skip
+    search = file.search.model_dump()
+    return {
+        **parts,
+        "axes": _digest(file.axes),
+        "seeds": _digest(seeds),
+        "folds": _digest(folds),
+        "search": _digest(search),
+    }
+
+
+def _digest(value: object) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True, separators=(",", ":"), default=str).encode()).hexdigest()
+
+
+def _key(value: object) -> str:
+    return json.dumps(value, sort_keys=True)
+
+
+def _experiments(builder: Builder, problems: list[Problem]) -> Arms:
+    """Each arm with its experiment at the first condition; what is wrong with any, at any condition, is a problem."""
+    first, *others = conditions_of(builder.file)
+    arms, found = [], []
+    for name, variant in builder.file.variants.items():
+        for arm in _arms(name, variant, builder.file.search.kind == GRID):
+            try:
+                arms.append((arm, builder.experiment(arm, first)))
+                for condition in others:
+                    builder.experiment(arm, condition)
+            except ConfigError as error:
+                found += error.problems
+    problems += found
+    if not found and any(arm.variant == reference_of(builder.file) for arm, _ in arms):
+        for check in (check_alike, check_objective):
+            problems += _problems(check(arms, builder.file), builder.document)
+    return arms
+
+
+def _arms(name: str, variant: Variant, grid: bool) -> Iterator[Arm]:
+    """The arms of a variant; for a search those that show whether any of its values is out of range."""
+    if grid or variant.settings or not variant.axes:
+        for setting, values in settings_of(variant).items():
+            yield Arm(name, setting, values)
+        return
+    ends = {key: [axis.low, axis.high] if isinstance(axis, Range) else axis for key, axis in variant.axes.items()}
+    for index in range(max(map(len, ends.values()))):
+        point = {key: values[min(index, len(values) - 1)] for key, values in ends.items()}
+        yield Arm(name, setting_name(point), point)
 
 
 def _text(path: Path) -> str:
@@ -81,18 +245,33 @@ def _validated(document: Document) -> tuple[StudyFile | None, list[Problem]]:
     try:
         return StudyFile.model_validate(document.value), list(document.problems)
     except ValidationError as error:
-        found = [
-            Problem(document.place(detail["loc"]), detail["loc"], _message(detail))
-            for detail in error.errors(include_url=False)
-            if detail["loc"] not in document.damaged
-        ]
+        found = []
+        for detail in error.errors(include_url=False):
+            path = _without_tags(detail["loc"])
+            if path not in document.damaged:
+                found.append(Problem(document.place(path), path, _message(detail, path)))
         return None, document.problems + found
 
 
-def _message(detail: dict) -> str:
-    owner = Variant if detail["loc"][0] == "variants" and len(detail["loc"]) == 3 else StudyFile
+def _without_tags(path: tuple) -> tuple:
+    """An error's path without the names pydantic puts in for the forms of an axis."""
+    if path[:1] == ("variants",) and path[2:3] == ("axes",):
+        return (*path[:4], *(step for step in path[4:] if step not in AXIS_TAGS))
+    return path
+
+
+def _message(detail: dict, path: tuple) -> str:
+    match path:
+        case ("variants", _, "axes", _, *_):
+            owner = Range
+        case ("variants", _, _):
+            owner = Variant
+        case ("search", _):
+            owner = Search
+        case _:
+            owner = StudyFile
     known = {field.alias or name: field.description for name, field in owner.model_fields.items()}
-    key = detail["loc"][-1]
+    key = path[-1]
     match detail["type"]:
         case "extra_forbidden":
             guess = suggestion(key, known)
@@ -105,38 +284,3 @@ def _message(detail: dict) -> str:
 
 def _problems(findings: Iterable[Finding], document: Document) -> list[Problem]:
     return [Problem(document.place(path), path, message) for path, message in findings]
-
-
-def _experiments(path: Path, file: StudyFile, document: Document, problems: list[Problem]) -> dict[str, Experiment]:
-    """The experiment of each variant with all its seeds and folds; what is wrong with one is added to `problems`."""
-    experiments, base = {}, path.parent / file.base
-    for name, variant in file.variants.items():
-        overrides = _overrides(file, name, variant)
-        try:
-            experiments[name] = load_config(base, list(overrides))
-        except ConfigError as error:
-            problems += [_here(problem, overrides, document, base) for problem in error.problems]
-    if len(experiments) == len(file.variants) and reference_of(file) in experiments:
-        problems += _problems(check_alike(experiments, file), document)
-    return experiments
-
-
-def _overrides(file: StudyFile, name: str, variant: Variant) -> dict[str, tuple[KeyPath, KeyPath]]:
-    """KEY=VALUE to (its path in the study, KEY's path in the experiment), in the order in which they apply."""
-    wanted = [(("set", key), key, value) for key, value in file.overrides.items()]
-    wanted += [(("variants", name, "set", key), key, value) for key, value in variant.overrides.items()]
-    wanted += [(("variants", name, "methods"), "methods", variant.methods), ((), "baseline", False)]
-    for key, target, numbers in (("seeds", "seeds", file.seeds), ("folds", "data.folds", file.folds)):
-        wanted += [((key,), target, list(dict.fromkeys(numbers)))] if numbers is not None else []
-    return {f"{key}={json.dumps(value)}": (path, tuple(key.split("."))) for path, key, value in wanted}
-
-
-def _here(problem: Problem, overrides: dict[str, tuple[KeyPath, KeyPath]], document: Document, base: Path) -> Problem:
-    """The problem at the line of the study that caused it; one in the base file stays where it is."""
-    if problem.place == Place(str(base)):  # the file as a whole
-        return Problem(document.place(("base",)), ("base",), f"{base}: {problem.message}")
-    known = overrides.get(problem.place.source.removeprefix("--set "))
-    if known is None:
-        return problem
-    path, key = known
-    return Problem(document.place((*path, *problem.path[len(key) :])), problem.path, problem.message)

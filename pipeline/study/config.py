@@ -106,11 +106,10 @@ def load_study(path: str | Path) -> Study:
     file, problems = _validated(document)
     if file is None:
         raise ConfigError(problems)
-    problems += _problems(check_file(file), document)
-    if problems and any(name.axes or name.settings for name in file.variants.values()):
-        raise ConfigError(problems)  # arms cannot be told apart before their settings can
+    found = list(check_file(file))
+    problems += _problems(found, document)
     builder = Builder(file, path.parent / file.base, document)
-    arms = _experiments(builder, problems)
+    arms = _experiments(builder, problems, {at[1] for at, _ in found if at[2:3] in (("axes",), ("settings",))})
     if problems:
         raise ConfigError(problems)
     return _study(path, text, builder, arms)
@@ -196,11 +195,16 @@ def _key(value: object) -> str:
     return json.dumps(value, sort_keys=True)
 
 
-def _experiments(builder: Builder, problems: list[Problem]) -> Arms:
-    """Each arm with its experiment at the first condition; what is wrong with any, at any condition, is a problem."""
+def _experiments(builder: Builder, problems: list[Problem], broken: set) -> Arms:
+    """Each arm with its experiment at the first condition; what is wrong with any, at any condition, is a problem.
+
+    Without the variants in `broken`, whose settings cannot be told.
+    """
     first, *others = conditions_of(builder.file)
     arms, found = [], []
     for name, variant in builder.file.variants.items():
+        if name in broken:
+            continue
         for arm in _arms(name, variant, builder.file.search.kind == GRID):
             try:
                 arms.append((arm, builder.experiment(arm, first)))

@@ -3,7 +3,6 @@
 `python -m pipeline.config` writes the JSON schema that editors use.
 """
 
-import difflib
 import hashlib
 import json
 import re
@@ -15,7 +14,7 @@ from pipeline.config_messages import Finding
 from pipeline.config_overrides import apply_override
 from pipeline.config_problems import ConfigError, Place, Problem
 from pipeline.config_schema import OPTIMIZER_ONLY, Experiment
-from pipeline.config_yaml import Document, dump, parse
+from pipeline.config_yaml import Document, dump, parse, yaml_text
 
 SCHEMA_FILE = Path(__file__).resolve().parents[1] / "qat_configs" / "schema.json"
 
@@ -73,7 +72,7 @@ def schema_text() -> str:
 
 def _read(path: Path) -> Document:
     """The document in a file, a mapping at its top."""
-    document = parse(_text(path), lambda line: Place(str(path), line))
+    document = parse(yaml_text(path), lambda line: Place(str(path), line))
     if document.value is None and not document.problems:
         raise ConfigError([Problem(Place(str(path), 1), (), "the file is empty. Give at least data: {name: cifar10}")])
     if not isinstance(document.value, dict):
@@ -83,23 +82,6 @@ def _read(path: Path) -> Document:
         advice = f"this is a study, not an experiment. Run python -m pipeline.study --config {path}"
         raise ConfigError([Problem(Place(str(path), 1), (), advice)])
     return document
-
-
-def _text(path: Path) -> str:
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError:
-        near = difflib.get_close_matches(path.name, sorted(file.name for file in path.parent.glob("*.y*ml")), n=1)
-        advice = f"Did you mean {str(path.parent / near[0])!r}?" if near else "Give a YAML file, see qat_configs/"
-        raise ConfigError([Problem(Place(str(path)), (), f"no such file. {advice}")]) from None
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
-        reason = getattr(error, "strerror", None) or str(error)
-        raise ConfigError([Problem(Place(str(path)), (), f"cannot be read: {reason}. Give a YAML file")]) from None
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        place = Place(str(path), data.count(b"\n", 0, error.start) + 1)
-        raise ConfigError([Problem(place, (), "not UTF-8 text. Save the file as UTF-8")]) from None
 
 
 def _default_name(path: Path) -> str:

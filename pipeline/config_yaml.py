@@ -3,9 +3,11 @@
 Plain PyYAML reads `1e-4` as text, `06` as 6, `1:30` as 90, and keeps the last of repeated keys.
 """
 
+import difflib
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import ClassVar
 
 import yaml
@@ -175,3 +177,21 @@ class _Reader:
 
 def _is_clean(text: str) -> bool:
     return not any(character == "\0" or 0xD800 <= ord(character) <= 0xDFFF for character in text)
+
+
+def yaml_text(path: Path) -> str:
+    """The text of a YAML file; raises ConfigError if there is none that can be read."""
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        near = difflib.get_close_matches(path.name, sorted(file.name for file in path.parent.glob("*.y*ml")), n=1)
+        advice = f"Did you mean {str(path.parent / near[0])!r}?" if near else "Give a YAML file, see qat_configs/"
+        raise ConfigError([Problem(Place(str(path)), (), f"no such file. {advice}")]) from None
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        reason = getattr(error, "strerror", None) or str(error)
+        raise ConfigError([Problem(Place(str(path)), (), f"cannot be read: {reason}. Give a YAML file")]) from None
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        place = Place(str(path), data.count(b"\n", 0, error.start) + 1)
+        raise ConfigError([Problem(place, (), "not UTF-8 text. Save the file as UTF-8")]) from None

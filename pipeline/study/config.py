@@ -1,25 +1,21 @@
 """A study's YAML file, checked as a whole: every arm at every condition is a valid experiment before anything runs."""
 
-import difflib
 import hashlib
 import itertools
 import json
-import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from pipeline.config import config_hash
-from pipeline.config_messages import WANTED, shown
-from pipeline.config_problems import ConfigError, Place, Problem, quoted, suggestion
+from pipeline.config_problems import ConfigError, Problem
 from pipeline.config_schema import Experiment, FaceData
-from pipeline.config_yaml import Document, parse
+from pipeline.config_yaml import Document, yaml_text
 from pipeline.study.build import Builder
 from pipeline.study.cells import HASH_DIGITS, Arm, Cell, cells_at, slug
 from pipeline.study.checks import Finding, check_alike, check_file, check_objective, reference_of, validation_metric
-from pipeline.study.schema import AXIS_TAGS, Range, Search, StudyFile, Variant
+from pipeline.study.reading import read_document, validated
+from pipeline.study.schema import Range, Search, StudyFile, Variant
 from pipeline.study.settings import (
     FOLD,
     GRID,
@@ -35,7 +31,6 @@ from pipeline.study.settings import (
 )
 from pipeline.study.settings import shown as short
 
-HINT = "Give at least base: FILE and variants: {name: [methods]}"
 Condition = dict[str, object]
 Arms = list[tuple[Arm, Experiment]]
 
@@ -96,14 +91,9 @@ def load_study(path: str | Path) -> Study:
     Raises ConfigError that lists every error of the file, of the base and of all arms with file and line.
     """
     path = Path(path)
-    text = _text(path)
-    document = parse(text, lambda line: Place(str(path), line))
-    if not isinstance(document.value, dict):
-        raise ConfigError([*document.problems, Problem(Place(str(path), 1), (), f"no study. {HINT}")])
-    if "data" in document.value and "variants" not in document.value:
-        message = f"this is an experiment, not a study: python -m pipeline.run --config {shlex.quote(str(path))}"
-        raise ConfigError([Problem(document.place(("data",)), (), message)])
-    file, problems = _validated(document)
+    text = yaml_text(path)
+    document = read_document(path, text)
+    file, problems = validated(document)
     if file is None:
         raise ConfigError(problems)
     found = list(check_file(file))
@@ -229,61 +219,6 @@ def _arms(name: str, variant: Variant, grid: bool) -> Iterator[Arm]:
     for index in range(max(map(len, ends.values()))):
         point = {key: values[min(index, len(values) - 1)] for key, values in ends.items()}
         yield Arm(name, setting_name(point), point)
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_bytes().decode("utf-8-sig")
-    except FileNotFoundError:
-        near = difflib.get_close_matches(path.name, sorted(file.name for file in path.parent.glob("*.y*ml")), n=1)
-        advice = f"Did you mean {str(path.parent / near[0])!r}?" if near else "Give a study's YAML file"
-        raise ConfigError([Problem(Place(str(path)), (), f"no such file. {advice}")]) from None
-    except UnicodeDecodeError:
-        raise ConfigError([Problem(Place(str(path)), (), "not UTF-8 text. Save the file as UTF-8")]) from None
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
-        reason = getattr(error, "strerror", None) or str(error)
-        raise ConfigError([Problem(Place(str(path)), (), f"cannot be read: {reason}. Give a YAML file")]) from None
-
-
-def _validated(document: Document) -> tuple[StudyFile | None, list[Problem]]:
-    try:
-        return StudyFile.model_validate(document.value), list(document.problems)
-    except ValidationError as error:
-        found = []
-        for detail in error.errors(include_url=False):
-            path = _without_tags(detail["loc"])
-            if path not in document.damaged:
-                found.append(Problem(document.place(path), path, _message(detail, path)))
-        return None, document.problems + found
-
-
-def _without_tags(path: tuple) -> tuple:
-    """An error's path without the names pydantic puts in for the forms of an axis."""
-    if path[:1] == ("variants",) and path[2:3] == ("axes",):
-        return (*path[:4], *(step for step in path[4:] if step not in AXIS_TAGS))
-    return path
-
-
-def _message(detail: dict, path: tuple) -> str:
-    match path:
-        case ("variants", _, "axes", _, *_):
-            owner = Range
-        case ("variants", _, _):
-            owner = Variant
-        case ("search", _):
-            owner = Search
-        case _:
-            owner = StudyFile
-    known = {field.alias or name: field.description for name, field in owner.model_fields.items()}
-    key = path[-1]
-    match detail["type"]:
-        case "extra_forbidden":
-            guess = suggestion(key, known)
-            return f"unknown key. Did you mean {guess!r}?" if guess else f"unknown key. Known here: {quoted(known)}"
-        case "missing":
-            return f"missing. Give it: {known[key]}"
-    wanted = WANTED.get(detail["type"], detail["msg"]).format(**detail.get("ctx", {}))
-    return f"expected {wanted}, not {shown(detail['input'])}"
 
 
 def _problems(findings: Iterable[Finding], document: Document) -> list[Problem]:

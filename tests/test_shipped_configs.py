@@ -13,7 +13,7 @@ from tests.bp4d_trees import Tree, write_tree
 from tests.data_trees import write_cifar10
 
 ROOT = Path(__file__).resolve().parents[1]
-STUDIES = ("table1_",)  # checked in test_study_config.py
+STUDIES = ("table1_", "study_")  # checked in test_shipped_studies.py
 CONFIGS = sorted(path for path in (ROOT / "qat_configs").glob("*.yaml") if not path.name.startswith(STUDIES))
 LINES = 30
 

@@ -9,16 +9,6 @@ from pipeline.config_problems import ConfigError
 from pipeline.study.cells import slug, write_config
 from pipeline.study.config import load_study
 
-ROOT = Path(__file__).resolve().parents[1]
-STUDIES = sorted((ROOT / "qat_configs").glob("table1_*.yaml"))
-PAPER = {
-    "baseline": [],
-    "weight decay": [("weight_decay", "rate", 0.01)],
-    "dropout": [("dropout", "rate", 0.1)],
-    "label smoothing": [("label_smoothing", "alpha", 0.1)],
-    "pruning": [("pruning", "ratio", 0.75)],
-    "quantization": [("quantization", "weight_bits", 4)],
-}
 BASE = "data: {name: synthetic_faces}\nmodel: {name: au_network}\ntrain: {epochs: 3}\nbaseline: true\n"
 STUDY = """\
 base: base.yaml
@@ -223,21 +213,3 @@ def test_what_is_no_file_is_refused(tmp_path: Path, name: str):
 def test_slugs_are_names_of_folders():
     assert slug("W4/A4, clean") == "W4-A4-clean"
     assert slug("../..") == "study"
-
-
-def test_the_studies_of_the_paper_are_there():
-    assert [path.stem for path in STUDIES] == ["table1_bp4d", "table1_synthetic"]
-
-
-@pytest.mark.parametrize("path", STUDIES, ids=[path.stem for path in STUDIES])
-def test_table_1_holds_the_methods_at_the_papers_settings(path: Path):
-    study = load_study(path)
-    competing = [name for name in study.variants if name not in study.reference_only]
-    assert (competing, study.reference) == (list(PAPER), "baseline")
-    for cell in study.cells:
-        if cell.arm.variant in study.reference_only:
-            continue
-        methods, settings = cell.experiment.methods, PAPER[cell.arm.variant]
-        assert [method.name for method in methods] == [name for name, _, _ in settings]
-        assert all(getattr(method, key) == value for method, (_, key, value) in zip(methods, settings, strict=True))
-    assert {cell.fold for cell in study.cells} == {1, 2, 3}

@@ -21,6 +21,7 @@ setup(
     install_requires=[
         "ai-edge-litert>=2.3,<2.4",
         "flatbuffers>=25.9.23,<26",
+        "grpcio>=1.80,<2",
         "importlib_resources>=7.1,<8",  # tensorflow-datasets imports it, but asks for it on older Pythons only
         "keras-tuner==1.4.8",
         "numba>=0.68,<0.70",

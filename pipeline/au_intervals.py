@@ -65,21 +65,34 @@ class Difference:
     pairs: int
 
 
-def paired_difference(
-    values: Mapping[Hashable, float | None], reference: Mapping[Hashable, float | None], level: float = 0.95
-) -> Difference:
+Numbers = Mapping[Hashable, float | None]  # by what runs are paired by, such as (seed, fold)
+
+
+def paired_difference(values: Numbers, reference: Numbers, level: float = 0.95) -> Difference:
     """The mean of `values` minus `reference` over the keys, such as (fold, seed), that both have a number for.
 
     The interval is Student's t of the differences, sharing in his assumption: pairs independent, differences normal.
     Runs of one fold share their test subjects, so it is rather too narrow for a claim about other people.
     """
+    return _student([value - other for value, other in _pairs(values, reference)], level)
+
+
+def paired_gain(values: Numbers, reference: Numbers, level: float = 0.95) -> Difference:
+    """The mean of (`values` - `reference`) / `reference`, interval as of `paired_difference`; a reference of 0 has none."""
+    return _student([(value - other) / other for value, other in _pairs(values, reference) if other], level)
+
+
+def _pairs(values: Numbers, reference: Numbers) -> list[tuple[float, float]]:
+    found = [(value, reference.get(key)) for key, value in values.items()]
+    return [(value, other) for value, other in found if value is not None and other is not None]
+
+
+def _student(differences: Sequence[float], level: float) -> Difference:
     from scipy.stats import t
 
-    keys = [key for key in values if values[key] is not None and reference.get(key) is not None]
-    differences = np.array([values[key] - reference[key] for key in keys], np.float64)
     n = len(differences)
     if n < 2:
         return Difference(float(differences[0]) if n else None, None, None, n)
-    mean = float(differences.mean())
-    half = float(t.ppf((1 + level) / 2, n - 1) * differences.std(ddof=1) / math.sqrt(n))
+    mean = float(np.mean(differences))
+    half = float(t.ppf((1 + level) / 2, n - 1) * np.std(differences, ddof=1) / math.sqrt(n))
     return Difference(mean, mean - half, mean + half, n)

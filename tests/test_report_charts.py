@@ -7,42 +7,23 @@ from xml.etree import ElementTree
 import pytest
 
 from pipeline.reporting.bars import Bar, bar_chart, histogram
-from pipeline.reporting.line_chart import (
-    BOTTOM,
-    HEIGHT,
-    LABEL_GAP,
-    LEFT,
-    RIGHT,
-    TOP,
-    WIDTH,
-    Line,
-    Mark,
-    line_chart,
-    spread_labels,
-    value_range,
-)
+from pipeline.reporting.chart_frame import spread_labels
+from pipeline.reporting.line_chart import FRAME, LABEL_GAP, Line, Mark, line_chart, value_range
 from pipeline.reporting.summary import Curve
 from pipeline.reporting.svg import Scale, ticks
+from tests.svg_check import points, shapes
 
 
 def flat(*values: float) -> Curve:
     return Curve(tuple(range(1, len(values) + 1)), values, values, values)
 
 
-def shapes(svg: str, css: str) -> list[dict]:
-    return [shape.attrib for shape in ElementTree.fromstring(svg).iter() if css == shape.attrib.get("class")]
-
-
-def points(path: str) -> list[tuple[float, ...]]:
-    return [tuple(map(float, pair)) for pair in re.findall(r"(-?[\d.]+) (-?[\d.]+)", path)]
-
-
 def test_line_goes_through_its_values():
     svg = line_chart("t", "u", [Line(flat(0.0, 25.0, 100.0), "method", "m")], limits=(0.0, 100.0))
     (line,) = shapes(svg, "line method")
-    base = HEIGHT - BOTTOM
-    middle = (LEFT + 4 + WIDTH - RIGHT) / 2
-    expected = [(LEFT + 4, base), (middle, base - 0.25 * (base - TOP)), (WIDTH - RIGHT, TOP)]
+    base = FRAME.base
+    middle = (FRAME.left + 4 + FRAME.end) / 2
+    expected = [(FRAME.left + 4, base), (middle, base - 0.25 * (base - FRAME.top)), (FRAME.end, FRAME.top)]
     for point, wanted in zip(points(line["d"]), expected, strict=True):
         assert point == pytest.approx(wanted, abs=0.06)
 
@@ -50,9 +31,9 @@ def test_line_goes_through_its_values():
 def test_band_goes_up_and_back_along_the_extremes():
     values = Curve((1, 2), (5.0, 5.0), (0.0, 2.5), (10.0, 7.5))
     (band,) = shapes(line_chart("t", "u", [Line(values, "baseline", "b")], limits=(0.0, 10.0)), "band baseline")
-    base, span = HEIGHT - BOTTOM, HEIGHT - BOTTOM - TOP
+    base, span = FRAME.base, FRAME.base - FRAME.top
     heights = [y for _, y in points(band["d"])]
-    assert heights == pytest.approx([TOP, base - 0.75 * span, base - 0.25 * span, base], abs=0.06)
+    assert heights == pytest.approx([FRAME.top, base - 0.75 * span, base - 0.25 * span, base], abs=0.06)
 
 
 def test_one_seed_has_no_band():
@@ -75,7 +56,7 @@ def test_marks_lie_on_their_values():
     marks = [Mark(2, 50.0, "method", "dot"), Mark(3, 100.0, "baseline", "diamond")]
     svg = line_chart("t", "u", [Line(flat(0.0, 50.0, 100.0), "method", "m")], marks, (0.0, 100.0))
     (dot,) = shapes(svg, "dot method")
-    assert float(dot["cy"]) == pytest.approx((TOP + HEIGHT - BOTTOM) / 2, abs=0.06)
+    assert float(dot["cy"]) == pytest.approx((FRAME.top + FRAME.base) / 2, abs=0.06)
     assert len(shapes(svg, "diamond baseline")) == 1
 
 
@@ -86,9 +67,9 @@ def test_labels_of_close_curves_do_not_collide():
 
 
 def test_label_order_follows_the_curves_and_stays_inside():
-    placed = spread_labels([229.0, 228.0, 230.0], 50, 230)
+    placed = spread_labels([229.0, 228.0, 230.0], 50, 230, 15)
     assert placed == [215, 200, 230]
-    assert spread_labels([50.0, 50.0], 50, 230) == [50, 65]
+    assert spread_labels([50.0, 50.0], 50, 230, 15) == [50, 65]
 
 
 def test_title_and_labels_are_escaped():

@@ -40,7 +40,7 @@ class Figure:
     panels: tuple[str, ...]
     key: tuple[KeyEntry, ...] = ()
     numbers: Table | None = None
-    size: Literal["normal", "small"] = "normal"
+    size: Literal["normal", "small", "medium"] = "normal"
 
 
 @dataclass(frozen=True)

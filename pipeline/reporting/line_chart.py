@@ -3,14 +3,13 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Literal
 
+from pipeline.reporting.chart_frame import Frame, round_range, spread_labels
 from pipeline.reporting.summary import Curve
 from pipeline.reporting.svg import Scale, canvas, text_at, ticks
 
-WIDTH, HEIGHT = 440, 272
-LEFT, RIGHT, TOP, BOTTOM = 44, 84, 50, 42
+FRAME = Frame(width=440, height=272, left=44, right=84, top=50, bottom=42)
 LABEL_GAP = 15
 OUTLIER_FACTOR = 4.0
 
@@ -42,24 +41,7 @@ def value_range(curves: Sequence[Curve]) -> tuple[float, float]:
     typical = values[math.floor(0.9 * (len(values) - 1))]
     if low >= 0 and high > OUTLIER_FACTOR * typical > 0:
         high = 1.5 * typical
-    margin = 0.04 * (high - low) or 0.5
-    bottom = max(0.0, low - margin) if low >= 0 else low - margin
-    step = ticks(bottom, high + margin)
-    width = step[1] - step[0] if len(step) > 1 else 2 * margin
-    return math.floor(bottom / width) * width, math.ceil((high + margin) / width) * width
-
-
-def spread_labels(heights: Sequence[float], top: float, bottom: float) -> list[float]:
-    """Move label heights apart to at least LABEL_GAP pixels, order kept, inside [top, bottom] if they fit."""
-    order = sorted(range(len(heights)), key=lambda index: heights[index])
-    placed = list(heights)
-    for before, index in pairwise(order):
-        placed[index] = max(placed[index], placed[before] + LABEL_GAP)
-    ceiling = bottom
-    for index in reversed(order):
-        placed[index] = max(top, min(placed[index], ceiling))
-        ceiling = placed[index] - LABEL_GAP
-    return placed
+    return round_range(low, high)
 
 
 def line_chart(
@@ -68,45 +50,24 @@ def line_chart(
     """A chart of curves over epochs: `unit` names the vertical axis, `limits` fixes its range; at least one line."""
     low, high = limits or value_range([line.curve for line in lines])
     last = max(line.curve.epochs[-1] for line in lines)
-    across = Scale(min(line.curve.epochs[0] for line in lines), last, LEFT + 4, WIDTH - RIGHT)
-    up = Scale(low, high, HEIGHT - BOTTOM, TOP)
+    across = Scale(min(line.curve.epochs[0] for line in lines), last, FRAME.left + 4, FRAME.end)
+    up = FRAME.up(low, high)
     parts = [
         text_at("title", 0, 14, title),
         text_at("axis", 0, 34, unit),
-        *_horizontal_grid(up),
+        *FRAME.horizontal_grid(up),
         *_epoch_axis(across),
-        *_clipped([shape for line in lines for shape in _draw_line(line, across, up)]),
+        *FRAME.clipped(shape for line in lines for shape in _draw_line(line, across, up)),
         *(_draw_mark(mark, across, up) for mark in marks),
         *_end_labels(lines, across, up),
         *_cut_note(lines, high),
     ]
-    return canvas(WIDTH, HEIGHT, title, parts)
-
-
-def _horizontal_grid(up: Scale) -> list[str]:
-    steps = ticks(up.low, up.high)
-    digits = max(0, -math.floor(math.log10(steps[1] - steps[0]) + 1e-9)) if len(steps) > 1 else 1
-    shapes = []
-    for step in steps:
-        y = up(step)
-        shapes.append(f'<path class="grid" d="M{LEFT} {y:.1f}H{WIDTH - RIGHT}"/>')
-        shapes.append(text_at("tick", LEFT - 7, y + 4, f"{step:.{digits}f}", "end"))
-    return shapes
+    return canvas(FRAME.width, FRAME.height, title, parts)
 
 
 def _epoch_axis(across: Scale) -> list[str]:
-    base = HEIGHT - BOTTOM
     steps = [step for step in ticks(across.low, across.high, most=8) if step == int(step)]
-    labels = [text_at("tick", across(step), base + 17, f"{step:.0f}", "middle") for step in steps]
-    name = text_at("axis", (LEFT + WIDTH - RIGHT) / 2, base + 36, "epoch", "middle")
-    return [f'<path class="base" d="M{LEFT} {base}H{WIDTH - RIGHT}"/>', *labels, name]
-
-
-def _clipped(shapes: Sequence[str]) -> list[str]:
-    """An inner svg cuts what leaves the plot area."""
-    x, y, width, height = LEFT, TOP - 2, WIDTH - RIGHT - LEFT + 4, HEIGHT - TOP - BOTTOM + 4
-    frame = f'<svg x="{x}" y="{y}" width="{width}" height="{height}" viewBox="{x} {y} {width} {height}">'
-    return [frame, *shapes, "</svg>"]
+    return FRAME.horizontal_axis(across, steps, "epoch")
 
 
 def _path(epochs: Sequence[float], values: Sequence[float], across: Scale, up: Scale) -> str:
@@ -136,8 +97,8 @@ def _draw_mark(mark: Mark, across: Scale, up: Scale) -> str:
 
 def _end_labels(lines: Sequence[Line], across: Scale, up: Scale) -> list[str]:
     labelled = [line for line in lines if not line.variant]
-    ends = [max(TOP, min(HEIGHT - BOTTOM, up(line.curve.mean[-1]))) for line in labelled]
-    heights = spread_labels(ends, TOP, HEIGHT - BOTTOM)
+    ends = [max(FRAME.top, min(FRAME.base, up(line.curve.mean[-1]))) for line in labelled]
+    heights = spread_labels(ends, FRAME.top, FRAME.base, LABEL_GAP)
     return [
         text_at(f"label {line.css}", across(line.curve.epochs[-1]) + 9, y + 4, line.label)
         for line, y in zip(labelled, heights, strict=True)
@@ -148,4 +109,4 @@ def _cut_note(lines: Sequence[Line], high: float) -> list[str]:
     top = max(max(line.curve.high) for line in lines)
     if top <= high:
         return []
-    return [text_at("axis", WIDTH - RIGHT, 34, f"axis cut, highest {top:.3g}", "end")]
+    return [text_at("axis", FRAME.end, 34, f"axis cut, highest {top:.3g}", "end")]

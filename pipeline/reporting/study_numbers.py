@@ -1,22 +1,27 @@
-"""What a study's report says of each variant: means over seeds and folds, and differences paired by them."""
+"""What a study's report says of each arm: means over seeds and folds, and differences paired by them."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pipeline.au_intervals import Difference, paired_difference
 from pipeline.reporting.read import mapping, number
 from pipeline.reporting.summary import Spread, spread
 from pipeline.reporting.terms import Terms, terms_of, truth_known
-from pipeline.study.results import Result, Results
+from pipeline.study.results import Condition, Pair, Result, Results
 
 LEVEL = 0.95
-Pairs = dict[tuple[int, int | None], float | None]
+Pairs = dict[Pair, float | None]
 
 
 @dataclass(frozen=True)
-class VariantNumbers:
-    """One row of the table; shares in [0, 1]. `difference` is to the reference, `adjusted` with a wider interval."""
+class ArmNumbers:
+    """One arm at one condition; shares in [0, 1]. `difference` is to the reference, `adjusted` with a wider interval.
 
-    name: str
+    `lost`: the score of the epoch best on the test set minus that of the epoch that counts.
+    """
+
+    variant: str
+    setting: str
     competes: bool
     wanted: int
     score: Spread | None
@@ -24,42 +29,96 @@ class VariantNumbers:
     noisy: Spread | None
     memorised: Spread | None
     unseen: Spread | None
+    lost: Spread | None
     difference: Difference
     adjusted: Difference
 
 
 @dataclass(frozen=True)
-class StudyNumbers:
-    """All rows in the order of the study; `comparisons` is how many variants are compared with the reference."""
+class ConditionNumbers:
+    """One row a variant, in the order of the study."""
 
-    terms: Terms
-    multilabel: bool
-    units: tuple[str, ...]
-    rows: tuple[VariantNumbers, ...]
-    reference: str
-    comparisons: int
+    condition: Condition
+    rows: tuple[ArmNumbers, ...]
 
     @property
-    def competing(self) -> tuple[VariantNumbers, ...]:
+    def competing(self) -> tuple[ArmNumbers, ...]:
         """The rows that compete, the reference among them."""
         return tuple(row for row in self.rows if row.competes)
 
     @property
-    def apart(self) -> tuple[VariantNumbers, ...]:
+    def apart(self) -> tuple[ArmNumbers, ...]:
         """The rows that are there to compare with only."""
         return tuple(row for row in self.rows if not row.competes)
 
+    def row(self, variant: str) -> ArmNumbers:
+        """The row of a variant."""
+        return next(row for row in self.rows if row.variant == variant)
+
+
+@dataclass(frozen=True)
+class StudyNumbers:
+    """Every variant at its `chosen` setting, by condition; `comparisons` is how many differences there are in all."""
+
+    terms: Terms
+    multilabel: bool
+    units: tuple[str, ...]
+    reference: str
+    chosen: Mapping[str, str | None]
+    conditions: tuple[ConditionNumbers, ...]
+    comparisons: int
+
 
 def study_numbers(results: Results) -> StudyNumbers:
-    """The numbers of all variants, from the cells that are done."""
+    """The numbers from the cells that are done."""
     done = [cell for cell in results.cells if cell.scores]
     multilabel = any(cell.scores.get("task") == "multilabel" for cell in done)
     data = next((mapping(cell.config, "data").get("name") for cell in done), None)
     units = tuple(dict.fromkeys(name for cell in done for name in mapping(cell.scores, "metrics", "f1")))
     named = terms_of(multilabel, data, _truth_known(done))
-    comparisons = len(results.variants) - len(results.reference_only) - 1
-    rows = tuple(_row(results, variant, named, units, comparisons) for variant in results.variants)
-    return StudyNumbers(named, multilabel, units, rows, results.reference, comparisons)
+    chosen = chosen_settings(results)
+    comparisons = (len(results.variants) - len(results.reference_only) - 1) * len(results.conditions)
+    conditions = tuple(
+        ConditionNumbers(
+            condition,
+            tuple(_row(results, variant, chosen, condition, named, units, comparisons) for variant in results.variants),
+        )
+        for condition in results.conditions
+    )
+    return StudyNumbers(named, multilabel, units, results.reference, chosen, conditions, comparisons)
+
+
+def chosen_settings(results: Results) -> dict[str, str | None]:
+    """The setting that stands for each variant: its reference, in a search its best by the objective; None: no trial."""
+    if results.search.kind == "grid":
+        return dict(results.reference_settings)
+    best: dict[str, str | None] = {}
+    for variant in results.variants:
+        reached = {
+            setting: objective_of(results, results.select(variant, setting))
+            for name, setting in results.arms
+            if name == variant
+        }
+        known = {setting: value for setting, value in reached.items() if value is not None}
+        best[variant] = max(known, key=known.__getitem__, default=next(iter(reached), None))
+    return best
+
+
+def objective_of(results: Results, cells: Sequence[Result]) -> float | None:
+    """The mean of what a search maximises over `cells`, None unless all are done and have it."""
+    values = [number(cell.scores, results.search.objective) for cell in cells]
+    return None if not values or None in values else spread(values).mean
+
+
+def paired(cells: Sequence[Result], *path: str) -> Pairs:
+    """The numbers at `path` of scores.json by seed and fold, of the cells of one arm at one condition that are done."""
+    return {cell.pair: number(cell.scores, *path) for cell in cells if cell.scores}
+
+
+def oracle_loss(cell: Result, terms: Terms) -> float | None:
+    """How much better the epoch best on the test set was than the one that counts."""
+    best, counted = number(cell.scores, "oracle", terms.test_key), number(cell.scores, *terms.score)
+    return None if best is None or counted is None else best - counted
 
 
 def _truth_known(done: list[Result]) -> bool | None:
@@ -68,27 +127,38 @@ def _truth_known(done: list[Result]) -> bool | None:
     return True if True in recorded else False if False in recorded else None
 
 
-def paired(results: Results, variant: str, *path: str) -> Pairs:
-    """The numbers at `path` of scores.json by seed and fold, of the variant's cells that are done."""
-    return {cell.pair: number(cell.scores, *path) for cell in results.of(variant)}
+def _at(results: Results, variant: str, chosen: Mapping[str, str | None], condition: Condition) -> tuple[Result, ...]:
+    setting = chosen[variant]
+    return () if setting is None else results.select(variant, setting, condition)
 
 
-def _row(results: Results, variant: str, named: Terms, units: tuple[str, ...], comparisons: int) -> VariantNumbers:
-    done, scores = results.of(variant), paired(results, variant, *named.score)
-    reference = paired(results, results.reference, *named.score)
-    return VariantNumbers(
-        name=variant,
-        competes=variant not in results.reference_only,
-        wanted=sum(cell.variant == variant for cell in results.cells),
+def _row(
+    results: Results,
+    variant: str,
+    chosen: Mapping[str, str | None],
+    condition: Condition,
+    named: Terms,
+    units: tuple[str, ...],
+    comparisons: int,
+) -> ArmNumbers:
+    cells = _at(results, variant, chosen, condition)
+    scores = paired(cells, *named.score)
+    reference = paired(_at(results, results.reference, chosen, condition), *named.score)
+    return ArmNumbers(
+        variant=variant,
+        setting=chosen[variant] or "",
+        competes=results.competes(variant),
+        wanted=len(cells),
         score=spread(scores.values()),
-        units={unit: _spread(done, "metrics", "f1", unit) for unit in units},
-        noisy=_spread(done, "metrics_noisy", "f1_mean"),
-        memorised=_spread(done, "train_noisy_fit"),
-        unseen=_spread(done, "test_noisy_fit"),
+        units={unit: _spread(cells, "metrics", "f1", unit) for unit in units},
+        noisy=_spread(cells, "metrics_noisy", "f1_mean"),
+        memorised=_spread(cells, "train_noisy_fit"),
+        unseen=_spread(cells, "test_noisy_fit"),
+        lost=spread(oracle_loss(cell, named) for cell in cells),
         difference=paired_difference(scores, reference, LEVEL),
         adjusted=paired_difference(scores, reference, 1 - (1 - LEVEL) / max(comparisons, 1)),
     )
 
 
-def _spread(cells: tuple[Result, ...], *path: str) -> Spread | None:
+def _spread(cells: Sequence[Result], *path: str) -> Spread | None:
     return spread(number(cell.scores, *path) for cell in cells)

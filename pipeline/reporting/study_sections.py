@@ -1,138 +1,131 @@
-"""The sections of a study's report: the table beside the paper's, differences, picture, runs, configuration."""
+"""The sections of a study's report: scores, differences, settings or trials, figures, method, runs, configuration."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from pipeline.reporting import words
 from pipeline.reporting.blocks import Block, Code, Figure, KeyEntry, Paragraph, Section, Table
 from pipeline.reporting.dot_plot import DotRow, dot_plot
-from pipeline.reporting.paper_table import paper_table
-from pipeline.reporting.read import mapping, number
-from pipeline.reporting.study_numbers import StudyNumbers, VariantNumbers
-from pipeline.reporting.study_verdict import in_points
-from pipeline.reporting.summary import Spread, spread
-from pipeline.reporting.undefined import in_a_sentence, undefined_reasons
+from pipeline.reporting.study_contest import in_points
+from pipeline.reporting.study_method import method_blocks
+from pipeline.reporting.study_numbers import ArmNumbers, ConditionNumbers, StudyNumbers
+from pipeline.reporting.study_runs import run_blocks
+from pipeline.reporting.study_search import OBJECTIVES, trial_blocks
+from pipeline.reporting.study_setting_sections import setting_blocks
+from pipeline.reporting.study_settings import VariantSettings
+from pipeline.reporting.study_tables import difference_table, score_blocks
+from pipeline.reporting.study_words import arm_name, condition_name
+from pipeline.reporting.summary import Spread
 from pipeline.study.results import Results
 
-PAPER = (
-    "The paper's Table 1: BP4D, InceptionV3, mean of five runs. Its numbers and those of another data set or another "
-    "network are not to be compared, only what each method changes."
-)
 DIFFERENCES = (
-    "Difference: the mean over runs of equal seed and fold, in points; interval: Student's t over these pairs. "
+    "Difference: the mean over runs of equal seed and fold, in points; interval: Student's t over these pairs. {shared}"
+)
+SHARED_PEOPLE = (
     "Runs of one fold share their test subjects, so it is rather too narrow for a claim about other people. "
 )
 COMPARISONS = (
     "Of many comparisons some look significant by chance: the adjusted interval (Bonferroni) holds for all together."
 )
+BEST_FILE = (
+    "best.yaml in this folder is the setting with the best mean {objective} as an experiment of its own{where}: python -m "
+    "pipeline.run --config best.yaml repeats it."
+)
 
 
-def study_sections(results: Results, numbers: StudyNumbers, config_text: str) -> tuple[Section, ...]:
-    """All sections; each says what is missing."""
-    return (
-        Section("table", "Table 1", tuple(_tables(results, numbers))),
-        Section("differences", f"Differences to {numbers.reference}", tuple(_differences(numbers))),
-        Section("plot", "Result and memorisation", tuple(_plots(numbers))),
-        Section("runs", "Runs", tuple(_runs(results, numbers))),
+def study_sections(
+    results: Results,
+    numbers: StudyNumbers,
+    settings: tuple[VariantSettings, ...],
+    figures: Sequence[Section],
+    config_text: str,
+    best_file: bool,
+) -> tuple[Section, ...]:
+    """All sections; each says what is missing. `best_file`: whether best.yaml is there."""
+    table1 = len(numbers.conditions) == 1 and numbers.multilabel
+    sections = [
         Section(
-            "configuration", "Configuration", (Code(results.command), Code(config_text.rstrip("\n"), "study.yaml"))
-        ),
-    )
-
-
-def _tables(results: Results, numbers: StudyNumbers) -> Iterable[Block]:
-    count = f"standard deviation over seeds and folds, n: runs done. In %, {numbers.terms.right} test labels."
-    yield Paragraph(f"Ours: mean {numbers.terms.short} of the runs, ± {count}")
-    yield our_table(results, numbers)
-    if numbers.multilabel:
-        yield from (Paragraph(PAPER), paper_table())
-        yield Paragraph("Standard deviations of ours, in points:")
-        yield Table(_head(numbers), tuple(_deviations(row) for row in numbers.rows))
-    for reason, where in _undefined(results).items():
-        yield Paragraph(in_a_sentence(reason, where), "warning")
-
-
-def our_table(results: Results, numbers: StudyNumbers) -> Table:
-    """Variants by action units and mean, as in the paper; below it what does not compete."""
-    foot = [_row(row) for row in numbers.apart]
-    if numbers.multilabel:
-        foot.append(_all_present(results, numbers))
-    return Table(_head(numbers), tuple(_row(row) for row in numbers.competing), tuple(foot))
-
-
-def _head(numbers: StudyNumbers) -> tuple[str, ...]:
-    last = "avg" if numbers.multilabel else numbers.terms.metric
-    return ("variant", *(unit.removeprefix("AU") for unit in numbers.units), last, "n")
-
-
-def _row(row: VariantNumbers) -> tuple[str, ...]:
-    done = row.score.n if row.score else 0
-    n = str(done) if done == row.wanted else f"{done} of {row.wanted}"
-    return (row.name, *map(_mean, row.units.values()), _with_deviation(row.score), n)
-
-
-def _mean(values: Spread | None) -> str:
-    return words.MISSING if values is None else words.hundredths(values.mean)
-
-
-def _with_deviation(values: Spread | None) -> str:
-    if values is None or values.deviation is None:
-        return _mean(values)
-    return f"{_mean(values)} ± {words.hundredths(values.deviation)}"
-
-
-def _deviations(row: VariantNumbers) -> tuple[str, ...]:
-    spreads = (*row.units.values(), row.score)
-    cells = [
-        words.NOT_APPLICABLE if each is None or each.deviation is None else words.hundredths(each.deviation)
-        for each in spreads
+            "table", "Table 1" if table1 else "Results", (*_chosen(results, numbers), *score_blocks(results, numbers))
+        )
     ]
-    return (row.name, *cells, str(row.score.n if row.score else 0))
+    if results.search.kind != "grid":
+        sections.insert(0, Section("trials", "Trials", tuple(trial_blocks(results, numbers))))
+    sections.append(Section("differences", f"Differences to {numbers.reference}", tuple(_differences(numbers))))
+    if len(numbers.conditions) == 1:
+        sections.append(Section("plot", "Result and memorisation", tuple(_plots(numbers))))
+    shown = [section for section in figures if _applies(section, results, settings)]
+    if settings:
+        own = Section("settings", "Settings", tuple(setting_blocks(results, numbers, settings)))
+        shown.insert(sum(section.anchor in ("figure2", "figure3") for section in shown), own)
+    sections += shown
+    sections.append(Section("method", "How this was measured", tuple(method_blocks(results, numbers))))
+    sections.append(Section("runs", "Runs", tuple(run_blocks(results, numbers))))
+    sections.append(Section("configuration", "Configuration", tuple(_configuration(results, config_text, best_file))))
+    return tuple(sections)
 
 
-def _all_present(results: Results, numbers: StudyNumbers) -> tuple[str, ...]:
-    """F1 of calling every unit present, of the test parts of all runs."""
-    done = [cell for cell in results.cells if cell.scores]
-    units = [spread(number(cell.scores, "metrics", "f1_all_positive", unit) for cell in done) for unit in numbers.units]
-    mean = spread(number(cell.scores, "metrics", "f1_all_positive_mean") for cell in done)
-    return ("all present", *map(_mean, units), _mean(mean), words.NOT_APPLICABLE)
+def _applies(section: Section, results: Results, settings: tuple[VariantSettings, ...]) -> bool:
+    """Whether the study asks what a figure answers: against noise, of settings."""
+    return {"figure2": bool(results.axes), "figure3": bool(settings)}.get(section.anchor, True)
 
 
-def _undefined(results: Results) -> dict[str, list[str]]:
-    """Why a metric does not exist, with the runs it is of."""
-    reasons: dict[str, list[str]] = {}
-    for cell in results.cells:
-        for reason in undefined_reasons(cell.scores, cell.config):
-            reasons.setdefault(reason, []).append(cell.run.partition("/")[2].rpartition("-")[0])
-    return reasons
+def _chosen(results: Results, numbers: StudyNumbers) -> Iterable[Block]:
+    """At which setting each variant stands in the tables of the comparison."""
+    named = [arm_name(variant, setting) for variant, setting in numbers.chosen.items() if setting]
+    if named:
+        how = "its reference setting" if results.search.kind == "grid" else "its best setting by validation"
+        yield Paragraph(f"Each variant stands here at {how}: {words.listing(named)}.")
 
 
 def _differences(numbers: StudyNumbers) -> Iterable[Block]:
-    several = numbers.comparisons > 1
+    several = len(numbers.conditions) > 1
+    if several:
+        yield Paragraph("In points, 95 % t interval in brackets:")
+        yield difference_table(numbers)
+    for table in numbers.conditions:
+        if several:
+            yield Paragraph(f"{words.capitalised(condition_name(table.condition))}:")
+        yield _details(numbers, table)
+    shared = SHARED_PEOPLE * numbers.multilabel
+    yield Paragraph(DIFFERENCES.format(shared=shared) + COMPARISONS * (numbers.comparisons > 1), "note")
+
+
+def _details(numbers: StudyNumbers, table: ConditionNumbers) -> Table:
     head = ["variant", "difference", "95 % interval"]
-    head += [f"adjusted for {numbers.comparisons} comparisons"] * several + ["pairs", "wrong labels memorised"]
+    head += [f"adjusted for {numbers.comparisons} comparisons"] * (numbers.comparisons > 1)
+    head += ["pairs", "wrong labels memorised"] + ["below best epoch"] * _has_loss(numbers)
     if numbers.multilabel:
         head += ["wrong labels of unseen people", "F1, noisy test labels"]
-    others = [row for row in numbers.rows if row.name != numbers.reference]
+    others = [row for row in table.rows if row.variant != numbers.reference]
     rows = [_difference_row(row, numbers) for row in others if row.competes]
     foot = [_difference_row(row, numbers) for row in others if not row.competes]
-    reference = next(row for row in numbers.rows if row.name == numbers.reference)
-    yield Table(tuple(head), (_difference_row(reference, numbers), *rows), tuple(foot))
-    yield Paragraph(DIFFERENCES + COMPARISONS * several, "note")
+    return Table(tuple(head), (_difference_row(table.row(numbers.reference), numbers), *rows), tuple(foot))
 
 
-def _difference_row(row: VariantNumbers, numbers: StudyNumbers) -> tuple[str, ...]:
-    shares = (row.memorised, row.unseen, row.noisy) if numbers.multilabel else (row.memorised,)
-    shown = (words.NOT_APPLICABLE if share is None else words.percent(share.mean) for share in shares)
-    return (row.name, *_compared(row, numbers), *shown)
+def _has_loss(numbers: StudyNumbers) -> bool:
+    """Whether any epoch but the one that counts was tested and better."""
+    return any(row.lost and row.lost.high > 0 for table in numbers.conditions for row in table.rows)
 
 
-def _compared(row: VariantNumbers, numbers: StudyNumbers) -> tuple[str, ...]:
+def _difference_row(row: ArmNumbers, numbers: StudyNumbers) -> tuple[str, ...]:
+    cells = [_share(row.memorised)]
+    if _has_loss(numbers):
+        cells.append(words.NOT_APPLICABLE if row.lost is None else words.points(row.lost.mean).removeprefix("+"))
+    if numbers.multilabel:
+        cells += [_share(row.unseen), _share(row.noisy)]
+    return (row.variant, *_compared(row, numbers), *cells)
+
+
+def _share(values: Spread | None) -> str:
+    return words.NOT_APPLICABLE if values is None else words.percent(values.mean)
+
+
+def _compared(row: ArmNumbers, numbers: StudyNumbers) -> tuple[str, ...]:
     """Difference, intervals and pairs; dashes for the reference itself."""
     several = numbers.comparisons > 1
-    if row.name == numbers.reference:
+    if row.variant == numbers.reference:
         return (words.NOT_APPLICABLE,) * (3 + several)
     adjusted = in_points(row.adjusted) if row.competes else words.NOT_APPLICABLE
-    difference = words.or_dash(words.points(row.difference.mean))
+    difference = words.points(row.difference.mean) if row.wanted else words.NOT_APPLICABLE
     return (difference, in_points(row.difference), *[adjusted] * several, str(row.difference.pairs))
 
 
@@ -144,57 +137,38 @@ def _plots(numbers: StudyNumbers) -> Iterable[Block]:
     key = (
         KeyEntry("baseline", "dot", f"{numbers.reference} (the line: its mean)"),
         KeyEntry("method", "dot", "other variants"),
-        *([KeyEntry("neutral", "dot", "does not compete")] if numbers.apart else []),
+        *([KeyEntry("neutral", "dot", "does not compete")] if numbers.conditions[0].apart else []),
     )
     yield Figure("Small dots: single runs; large ones: means; bars: standard deviations.", tuple(panels), key)
 
 
 def study_panels(numbers: StudyNumbers) -> list[str]:
-    """The result and the memorised share of each variant as pictures, those that have been measured."""
+    """The result and the memorised share of each variant as pictures, those measured; of a study without conditions."""
+    if len(numbers.conditions) > 1:
+        return []
     shown = [
         (f"{words.capitalised(numbers.terms.test)} (%)", "score"),
         ("Wrong training labels memorised (%)", "memorised"),
     ]
-    panels = []
+    table, panels = numbers.conditions[0], []
     for title, field in shown:
-        rows = [_dots(row, getattr(row, field), numbers) for row in numbers.rows]
+        rows = [_dots(row, getattr(row, field), numbers) for row in table.rows]
         if any(row.values for row in rows):
             reference = next(row.values for row in rows if row.name == numbers.reference)
             panels.append(dot_plot(title, rows, reference.mean if reference else None))
     return panels
 
 
-def _dots(row: VariantNumbers, values: Spread | None, numbers: StudyNumbers) -> DotRow:
+def _dots(row: ArmNumbers, values: Spread | None, numbers: StudyNumbers) -> DotRow:
     percent = Spread(tuple(100 * value for value in values.values)) if values else None
     absent = "nothing to memorise" if numbers.terms.right == "clean" else "unknown"
-    css = "baseline" if row.name == numbers.reference else "method" if row.competes else "neutral"
-    return DotRow(row.name, percent, css, absent if row.score else "missing")
+    css = "baseline" if row.variant == numbers.reference else "method" if row.competes else "neutral"
+    return DotRow(row.variant, percent, css, absent if row.score else "missing")
 
 
-def _runs(results: Results, numbers: StudyNumbers) -> Iterable[Block]:
-    head = (
-        "variant",
-        "seed",
-        "fold",
-        "state",
-        numbers.terms.short,
-        "wrong labels memorised",
-        "int8 file",
-        "time",
-        "folder",
-    )
-    rows = []
-    for cell in results.cells:
-        size = number(mapping(cell.verification, "size_bytes"), "int8")
-        numbers_of_cell = (
-            words.percent(number(cell.scores, *numbers.terms.score)),
-            words.or_dash(words.percent(number(cell.scores, "train_noisy_fit"))),
-            words.or_dash(words.kilobytes(size)),
-            words.or_dash(words.duration(number(cell.scores, "seconds"))),
-        )
-        fold = words.NOT_APPLICABLE if cell.fold is None else str(cell.fold)
-        rows.append((cell.variant, str(cell.seed), fold, cell.state, *numbers_of_cell, cell.run))
-    yield Table(head, tuple(rows))
-    for cell in results.cells:
-        if cell.state == "failed":
-            yield Paragraph(f"{cell.run} failed: {cell.message or 'it left no message'}.", "warning")
+def _configuration(results: Results, config_text: str, best_file: bool) -> Iterable[Block]:
+    yield Code(results.command)
+    if best_file:
+        where = f", at the base experiment's own {', '.join(results.axes)}" if results.axes else ""
+        yield Paragraph(BEST_FILE.format(objective=OBJECTIVES[results.search.objective], where=where))
+    yield Code(config_text.rstrip("\n"), "study.yaml")

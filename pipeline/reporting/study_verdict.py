@@ -1,13 +1,31 @@
-"""The first line of a study's report: which variant won, and how sure that is."""
+"""What a reader of a study's report sees first: the headline, the story in numbers, warnings, tiles."""
+
+from collections.abc import Iterable
 
 from pipeline.au_intervals import Difference
 from pipeline.reporting import words
 from pipeline.reporting.blocks import Tile, Verdict
-from pipeline.reporting.study_numbers import StudyNumbers, VariantNumbers
+from pipeline.reporting.study_contest import (
+    MOST_SHOWN,
+    brief,
+    headline,
+    in_points,
+    is_clear,
+    lead,
+    ranking,
+    signed,
+    where,
+    with_interval,
+)
+from pipeline.reporting.study_numbers import ArmNumbers, ConditionNumbers, StudyNumbers
+from pipeline.reporting.study_search import search_headline, search_sentences, search_tiles
+from pipeline.reporting.study_setting_words import setting_sentences
+from pipeline.reporting.study_settings import VariantSettings
+from pipeline.reporting.study_words import at, condition_name, condition_names
 from pipeline.study.results import Results
 
 
-def judge_study(results: Results, numbers: StudyNumbers) -> Verdict:
+def judge_study(results: Results, numbers: StudyNumbers, settings: tuple[VariantSettings, ...]) -> Verdict:
     """The verdict on a study, whatever of it is done."""
     missing = [cell for cell in results.cells if not cell.scores]
     failed = sum(cell.state == "failed" for cell in missing)
@@ -17,96 +35,146 @@ def judge_study(results: Results, numbers: StudyNumbers) -> Verdict:
         warnings.append(
             f"{len(missing)} of {len(results.cells)} runs are missing{of_them}: every number is without them."
         )
+    grid = results.search.kind == "grid"
+    sentences = [
+        *_scores(numbers),
+        *_leads(results, numbers),
+        *(setting_sentences(results, numbers, settings) if grid else search_sentences(results, numbers)),
+        *_worse(numbers),
+        *_memorised(numbers),
+        *_apart(numbers),
+    ]
     return Verdict(
-        state="unfinished" if missing else "pass",
-        headline=_headline(numbers),
-        text=_text(numbers),
+        state="unfinished" if missing else "pass" if _anything_clear(numbers) else "unverified",
+        headline=headline(numbers) if grid else search_headline(results, numbers),
+        text=" ".join(sentences) or "Nothing has finished yet.",
         warnings=tuple(warnings),
     )
 
 
-def ranking(numbers: StudyNumbers) -> list[VariantNumbers]:
-    """The competing variants that share runs with the reference, by their mean difference to it, best first."""
-    known = [row for row in numbers.competing if row.difference.mean is not None]
-    return sorted(known, key=lambda row: -row.difference.mean)
+def _anything_clear(numbers: StudyNumbers) -> bool:
+    """Whether any variant is above or below the reference beyond its 95 % interval."""
+    found = [row.difference for table in numbers.conditions for row in table.competing]
+    return any(each.low is not None and not each.low <= 0 <= each.high for each in found)
 
 
-def _headline(numbers: StudyNumbers) -> str:
-    ranked = ranking(numbers)
-    if not ranked:
-        return f"No result yet: no run of {numbers.reference} is done, or none beside it."
-    if len(ranked) == 1:
-        return f"No comparison yet: only {ranked[0].name} is done."
-    best = ranked[0]
-    if best.name == numbers.reference:
-        second = ranked[1]
-        return f"No variant beats {best.name}; the next is {second.name}, {_change(second)}."
-    return f"{best.name} is best: {_change(best)} over {numbers.reference}. {_sureness(best, numbers)}"
+def _scores(numbers: StudyNumbers) -> Iterable[str]:
+    if len(numbers.conditions) > 1:
+        return
+    known = sorted(ranking(numbers.conditions[0]), key=lambda row: -row.score.mean)
+    if known:
+        listed = ", ".join(f"{row.variant} {words.percent(row.score.mean)}" for row in known)
+        yield f"Mean {numbers.terms.test} in order: {listed}."
 
 
-def _change(row: VariantNumbers) -> str:
-    return words.points(row.difference.mean)
+def _leads(results: Results, numbers: StudyNumbers) -> Iterable[str]:
+    """Whether a winner is ahead of the next best, where that is another question than whether it beats the reference."""
+    found = [(table, lead(results, numbers, table)) for table in numbers.conditions]
+    open_ones = [
+        (table, difference)
+        for table, difference in found
+        if difference and numbers.reference not in [row.variant for row in ranking(table)[:2]]
+    ]
+    clear = [each for each in open_ones if each[1].low is not None and each[1].low > 0]
+    unclear = [each for each in open_ones if each not in clear]
+    if clear:
+        yield f"Ahead of the next best beyond the 95 % interval: {_listed(clear, numbers)}."
+    if unclear:
+        yield f"Not clearly ahead of the next best: {_listed(unclear, numbers)}."
 
 
-def _sureness(best: VariantNumbers, numbers: StudyNumbers) -> str:
-    if best.difference.low is None:
-        return "One pair of runs only: it may be chance."
-    interval = f"95 % interval {in_points(best.difference)}, {best.difference.pairs} pairs"
-    if best.difference.low <= 0:
-        return f"It may be chance ({interval})."
-    if best.adjusted.low <= 0:
-        adjusted = f"{in_points(best.adjusted)} counting all {numbers.comparisons} comparisons"
-        return f"Likely but not certain ({interval}; {adjusted})."
-    also = f", also counting all {numbers.comparisons} comparisons" if numbers.comparisons > 1 else ""
-    shared = "subjects" if numbers.multilabel else "images"
-    return f"Hardly chance ({interval}{also}), were the pairs independent; but they share test {shared}."
+def _listed(found: list[tuple[ConditionNumbers, Difference]], numbers: StudyNumbers) -> str:
+    """`noise 40 % (quantization over dropout +4.4, +2.8 to +5.9) and 80 % (...)`."""
+    tables = [table for table, _ in found]
+    over = [f"{best.variant} over {second.variant}" for best, second in (ranking(table)[:2] for table in tables)]
+    if len(numbers.conditions) == 1:
+        return f"{over[0]} {with_interval(found[0][1])}"
+    if len(numbers.conditions) > MOST_SHOWN:
+        return where(tables, numbers)
+    shown = zip(condition_names([table.condition for table in tables]), over, found, strict=True)
+    return words.listing([f"{name} ({both} {brief(difference)})" for name, both, (_, difference) in shown])
 
 
-def in_points(difference: Difference) -> str:
-    """The interval as `+0.4 to +2.1`, a dash if there is none."""
-    if difference.low is None:
-        return words.NOT_APPLICABLE
-    low, high = (words.points(end).removesuffix(" points") for end in (difference.low, difference.high))
-    return f"{low} to {high}"
-
-
-def _text(numbers: StudyNumbers) -> str:
-    ranked = ranking(numbers)
-    listed = [f"{row.name} {words.percent(row.score.mean)}" for row in ranked]
-    sentences = [f"Mean {numbers.terms.test} in order: {', '.join(listed)}."] if listed else []
-    worse = [row.name for row in ranked if row.difference.high is not None and row.difference.high < 0]
+def _worse(numbers: StudyNumbers) -> Iterable[str]:
+    """Variants whose interval is below zero, those of the same conditions together."""
+    worse: dict[str, list[ConditionNumbers]] = {}
+    for table in numbers.conditions:
+        for row in ranking(table):
+            if row.difference.high is not None and row.difference.high < 0:
+                worse.setdefault(row.variant, []).append(table)
+    together: dict[str, list[str]] = {}
+    for variant, tables in worse.items():
+        together.setdefault(where(tables, numbers), []).append(variant)
     if worse:
-        sentences.append(f"Below {numbers.reference} with 95 % confidence: {words.listing(worse)}.")
-    shares = [row for row in numbers.competing if row.memorised]
-    if len(shares) > 1:
-        least, most = (pick(shares, key=lambda row: row.memorised.mean) for pick in (min, max))
-        sentences.append(
-            f"Wrong training labels memorised: fewest by {least.name} ({words.percent(least.memorised.mean)}), "
-            f"most by {most.name} ({words.percent(most.memorised.mean)})."
-        )
-    for row in numbers.apart:
-        if row.score:
-            sentences.append(f"For comparison, {row.name}: {words.percent(row.score.mean)}.")
-    return " ".join(sentences) or "Nothing has finished yet."
+        named = [words.listing(variants) + f" (at {place})" * bool(place) for place, variants in together.items()]
+        yield f"Below {numbers.reference} with 95 % confidence: {'; '.join(named)}."
+
+
+def _memorised(numbers: StudyNumbers) -> Iterable[str]:
+    """Of the last condition where it is known: with axes in rising order the noisiest."""
+    for table in reversed(numbers.conditions):
+        shares = [row for row in table.competing if row.memorised]
+        if len(shares) > 1:
+            least, most = (_share(pick(shares, key=lambda row: row.memorised.mean)) for pick in (min, max))
+            verb = "reproduced" if any(row.unseen for row in shares) else "memorised"
+            yield f"Wrong training labels {verb}{at(table.condition)}: fewest by {least}, most by {most}."
+            return
+
+
+def _share(row: ArmNumbers) -> str:
+    """What a network gets wrong of people it never saw, it gets wrong without memorising."""
+    unseen = f"; {words.percent(row.unseen.mean)} of unseen people's" if row.unseen else ""
+    return f"{row.variant} ({words.percent(row.memorised.mean)}{unseen})"
+
+
+def _apart(numbers: StudyNumbers) -> Iterable[str]:
+    if len(numbers.conditions) > MOST_SHOWN:
+        return
+    for row in numbers.conditions[0].apart:
+        found = [(table, table.row(row.variant).score) for table in numbers.conditions]
+        shown = [words.percent(score.mean) + at(table.condition) for table, score in found if score]
+        if shown:
+            yield f"For comparison, {row.variant}: {words.listing(shown)}."
 
 
 def study_tiles(results: Results, numbers: StudyNumbers) -> tuple[Tile, ...]:
-    """Each competing variant's score, and how many runs are done."""
+    """Each competing variant's score, or with conditions each condition's winner, and how many runs are done."""
     done = sum(bool(cell.scores) for cell in results.cells)
-    return (
-        *(_tile(row, numbers) for row in numbers.competing),
-        Tile("runs done", f"{done} of {len(results.cells)}", ""),
-    )
+    if results.search.kind != "grid":
+        tiles = search_tiles(results, numbers)
+    elif len(numbers.conditions) == 1:
+        tiles = [_variant_tile(row, numbers) for row in numbers.conditions[0].competing]
+    else:
+        tiles = [_condition_tile(table, numbers) for table in numbers.conditions]
+    return (*tiles, Tile("runs done", f"{done} of {len(results.cells)}", ""))
 
 
-def _tile(row: VariantNumbers, numbers: StudyNumbers) -> Tile:
+def _variant_tile(row: ArmNumbers, numbers: StudyNumbers) -> Tile:
     if row.score is None:
-        return Tile(row.name, words.MISSING, "no run is done", "missing")
-    if row.name == numbers.reference:
-        return Tile(row.name, words.percent(row.score.mean), "the reference")
+        return Tile(row.variant, words.MISSING, "no run is done", "missing")
+    if row.variant == numbers.reference:
+        return Tile(row.variant, words.percent(row.score.mean), "the reference")
     interval = in_points(row.difference)
-    detail = f"{words.points(row.difference.mean)}" + (f" ({interval})" if interval != words.NOT_APPLICABLE else "")
+    detail = words.points(row.difference.mean) + (f" ({interval})" if interval != words.NOT_APPLICABLE else "")
     state = "plain"
     if row.difference.low is not None and not row.difference.low <= 0 <= row.difference.high:
         state = "good" if row.difference.mean > 0 else "bad"
-    return Tile(row.name, words.percent(row.score.mean), detail, state)
+    return Tile(row.variant, words.percent(row.score.mean), detail, state)
+
+
+def _condition_tile(table: ConditionNumbers, numbers: StudyNumbers) -> Tile:
+    """The gain of a condition's winner; the words below it, as names of variants may be long."""
+    label, ranked = f"best at {condition_name(table.condition)}", ranking(table)
+    if len(ranked) < 2:
+        return Tile(label, words.MISSING, "no comparison yet", "missing")
+    best, second = ranked[:2]
+    if best.variant == numbers.reference:
+        return Tile(label, "none", f"no variant beats {best.variant}; {second.variant} {_gain(second)}")
+    if not is_clear(best):
+        return Tile(label, "unclear", f"{best.variant} {_gain(best)}")
+    return Tile(label, signed(best.difference.mean), f"points, {best.variant} ({in_points(best.difference)})", "good")
+
+
+def _gain(row: ArmNumbers) -> str:
+    interval = "one pair" if row.difference.low is None else in_points(row.difference)
+    return f"{words.points(row.difference.mean)} ({interval})"

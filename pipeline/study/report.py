@@ -1,15 +1,22 @@
-"""Write results.csv, report.html, report.md and table1.svg of a study: a pure function of its folder."""
+"""Write results.csv, timings.csv, report.html, report.md and figures of a study: a pure function of its folder."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline.reporting import html, markdown
-from pipeline.reporting.blocks import Document
+from pipeline.reporting.blocks import Document, Section
 from pipeline.reporting.picture import picture
+from pipeline.reporting.study_csv import write_tables
+from pipeline.reporting.study_figures import figure_files, figure_sections
 from pipeline.reporting.study_numbers import StudyNumbers, study_numbers
 from pipeline.reporting.study_sections import study_panels, study_sections
+from pipeline.reporting.study_settings import variant_settings
 from pipeline.reporting.study_verdict import judge_study, study_tiles
+from pipeline.reporting.study_words import at
+from pipeline.reporting.words import listing
 from pipeline.run_files import write_text
-from pipeline.study.results import STUDY_TEXT, TABLE, Results, read_results, write_csv
+from pipeline.study.best import BEST
+from pipeline.study.results import STUDY_TEXT, Results, read_results
 
 PICTURE = "table1.svg"
 
@@ -21,28 +28,37 @@ def write_study_report(folder: Path) -> None:
     """
     results = read_results(folder)
     numbers = study_numbers(results)
-    document = compose_study(results, numbers, (folder / STUDY_TEXT).read_text(encoding="utf-8"))
-    write_csv(results, folder / TABLE)
+    text = (folder / STUDY_TEXT).read_text(encoding="utf-8")
+    figures = figure_sections(results, numbers)
+    document = compose_study(results, numbers, figures, text, (folder / BEST).is_file())
+    write_tables(results, folder)
     write_text(folder / "report.html", html.render(document))
     write_text(folder / "report.md", markdown.render(document))
     if panels := study_panels(numbers):
         write_text(folder / PICTURE, picture(panels))
+    for name, svg in figure_files(results, numbers).items():
+        write_text(folder / name, svg)
 
 
-def compose_study(results: Results, numbers: StudyNumbers, config_text: str) -> Document:
+def compose_study(
+    results: Results, numbers: StudyNumbers, figures: Sequence[Section], config_text: str, best_file: bool
+) -> Document:
     """The report on a study, still independent of its format."""
+    settings = variant_settings(results, numbers)
     return Document(
         title=results.name,
         subtitle=f"{len(results.variants)} variants, {_units(results)}",
-        verdict=judge_study(results, numbers),
+        verdict=judge_study(results, numbers, settings),
         tiles=study_tiles(results, numbers),
-        sections=study_sections(results, numbers, config_text),
+        sections=study_sections(results, numbers, settings, figures, config_text, best_file),
     )
 
 
 def _units(results: Results) -> str:
-    seeds, folds = ({getattr(cell, key) for cell in results.cells} - {None} for key in ("seed", "fold"))
-    parts = [
-        f"{len(found)} {name}{'s' * (len(found) > 1)}" for name, found in (("seed", seeds), ("fold", folds)) if found
-    ]
-    return " and ".join(parts)
+    """Such as `5 settings, 3 conditions and 2 seeds`; a single condition by its name."""
+    folds = [fold for fold in results.folds if fold is not None]
+    settings = sum(len(found) for found in results.settings.values() if len(found) > 1)
+    conditions = len(results.conditions) if len(results.conditions) > 1 else 0
+    counted = (("setting", settings), ("condition", conditions), ("seed", len(results.seeds)), ("fold", len(folds)))
+    parts = [f"{n} {name}{'s' * (n > 1)}" for name, n in counted if n]
+    return listing(parts) + (at(results.conditions[0]) if conditions == 0 else "")

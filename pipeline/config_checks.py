@@ -256,6 +256,13 @@ def _optimizer(experiment: Experiment) -> Iterator[Finding]:
             yield Finding((("train", key), ("train", "optimizer")), message)
 
 
+def _replicas(experiment: Experiment) -> Iterator[Finding]:
+    batch_size, count = experiment.train.batch_size, experiment.train.replicas
+    if batch_size % count:
+        message = f"must divide train.batch_size ({batch_size}), but is {count}. Change one of the two"
+        yield Finding((("train", "replicas"), ("train", "batch_size")), message)
+
+
 def _methods(experiment: Experiment, kind: type) -> Iterator[tuple[KeyPath, object]]:
     for index, method in enumerate(experiment.methods):
         if isinstance(method, kind):
@@ -277,4 +284,5 @@ CHECKS: tuple[Callable[[Experiment], Iterator[Finding]], ...] = (
     _quantization,
     _au_bits,
     _optimizer,
+    _replicas,
 )

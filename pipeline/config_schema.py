@@ -267,6 +267,11 @@ class Train(Section):
 
     epochs: Count = Field(30, description="Passes over the training images.")
     batch_size: Count = Field(128, description="Images in a training step.")
+    replicas: Count = Field(
+        1,
+        exclude_if=lambda count: count == 1,  # any other count gives slightly other numbers, so it is another run
+        description="Devices that share every batch: GPUs, or for a rehearsal logical CPU devices; divides batch_size.",
+    )
     optimizer: Literal["adam", "adamw", "sgd"] = Field("adam", description="The optimizer.")
     learning_rate: FiniteFloat = Field(1e-3, gt=0, description="First learning rate.")
     momentum: FiniteFloat = Field(0.9, ge=0, lt=1, description="Momentum of sgd; for no other optimizer.")

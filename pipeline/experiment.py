@@ -15,6 +15,7 @@ from pipeline.quantization.device_network import DeviceNetwork
 from pipeline.quantization.lowering import lower
 from pipeline.quantization.model_access import is_enabled, recipe_of
 from pipeline.quantization.scheme import use_per_tensor_dense
+from pipeline.replicas import ONE, OneReplica, make_replicas
 from pipeline.run_files import read_json, write_json
 from pipeline.run_folder import seed_path, write_status
 from pipeline.selection import scores
@@ -36,6 +37,7 @@ def run_seeds(
 
     What is finished is not done again. Raises RunFailed if a file misses its verification limits, Stopped on a signal.
     """
+    replicas = make_replicas(experiment.train.replicas)
     workload = load_workload(experiment, terminal)
     write_json(folder / DATA, workload.facts())
     units, done = workload.units(), []
@@ -43,7 +45,7 @@ def run_seeds(
         write_status(folder, "running", unit.title, done)
         unit_folder = seed_path(folder, unit.seed, unit.fold)
         if not is_finished(unit_folder):
-            run_unit(experiment, workload, unit, unit_folder, stop, terminal)
+            run_unit(experiment, workload, unit, unit_folder, stop, terminal, replicas)
         done.append(unit.name)
     _check_verified(folder, units)
     if shipping:
@@ -53,11 +55,20 @@ def run_seeds(
     write_status(folder, "done", "", done)
 
 
-def run_unit(experiment, workload: Workload, unit: Unit, folder: Path, stop: StopFlag, terminal: TextIO) -> None:
+def run_unit(
+    experiment,
+    workload: Workload,
+    unit: Unit,
+    folder: Path,
+    stop: StopFlag,
+    terminal: TextIO,
+    replicas: OneReplica = ONE,
+) -> None:
     """One training with everything that follows from it, in `folder`."""
     data = workload.training_data(unit, folder)
     task = workload.task(data)
-    model = build_model(experiment, workload, data, unit.seed)
+    with replicas.network_scope():
+        model = build_model(experiment, workload, data, unit.seed)
     title = f"{experiment.name} {unit.title}"
     result = train(
         model,

@@ -20,6 +20,7 @@ from pipeline.errors import RunFailed
 from pipeline.inference import Forward, compile_forward, logits_in_batches
 from pipeline.optimizers import learning_rate, make_optimizer
 from pipeline.progress import TrainingProgress
+from pipeline.replicas import replicas_of
 from pipeline.run_files import write_jsonl
 from pipeline.selection import selection_rule
 from pipeline.statistics import Statistics, statistics_batches
@@ -105,7 +106,8 @@ class _Run:
         self._evaluation_data = self.data.for_evaluation(self.settings.evaluate_train_examples)
         self.steps = max(len(self.data.train_images) // self.settings.batch_size, 1)
         self.selection = selection_rule(self.methods, self.settings.epochs)
-        self.optimizer = make_optimizer(self.settings, self.model)
+        with replicas_of(self.model).scope():
+            self.optimizer = make_optimizer(self.settings, self.model)
         self.total = tf.Variable(0.0, dtype=tf.float64, trainable=False)
         self.state = Checkpoint()
         self.step = None

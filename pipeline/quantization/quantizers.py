@@ -15,7 +15,7 @@ def straight_through(function, x):
     def op(x):
         return function(x), lambda dy: dy
 
-    return op(x)
+    return op(tf.convert_to_tensor(x))
 
 
 def round_to_grid(weights: tf.Tensor, bits: int, axes: list[int]) -> tf.Tensor:

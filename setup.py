@@ -32,6 +32,7 @@ setup(
         "pydantic-core",  # pydantic itself pins the version that fits
         "PyYAML>=6.0.3,<7",
         "rich>=15,<16",
+        "scikit-learn>=1.9,<2",  # keras-tuner's bayesian oracle imports it
         "scipy>=1.17,<2",
         "tensorboard>=2.20,<2.22",  # keras-tuner imports it
         "tensorflow==2.21.*",
@@ -40,6 +41,6 @@ setup(
         "tf_keras==2.21.*",
     ],
     extras_require={
-        "test": ["hypothesis>=6.170,<7", "h5py", "pytest>=9.2,<10", "pytest-xdist>=3.8,<4", "ruff==0.17.*", "scikit-learn>=1.9,<2"],
+        "test": ["hypothesis>=6.170,<7", "h5py", "pytest>=9.2,<10", "pytest-xdist>=3.8,<4", "ruff==0.17.*"],
     },
 )

@@ -19,7 +19,9 @@ LIGHT = (
     "au_metrics", "au_thresholds", "au_intervals", "data.annotators", "data.au_noise", "data.au_set", "data.augmentation",
     "data.batches", "data.prefetch", "data.synthetic_faces", "data.synthetic_faces.writer",
     "data.bp4d", "data.record_images", "faces.crop",
-    "faces.blazeface", "study", "study.config", "study.report", "study.runner", "study.best", "au_bits", "au_bits_search", "image_batches",
+    "faces.blazeface", "study", "study.config", "study.report", "study.runner", "study.best",
+    "study.supervisor", "study.cell_run", "study.machines",
+    "study.identity", "au_bits", "au_bits_search", "image_batches",
     "models.head_names", "quantization.layer_bits",
     "errors", "litert", "latency", "quantization.integer_model", "tflite_writer",
 )  # fmt: skip

@@ -13,6 +13,7 @@ from pipeline.config import load_config
 from pipeline.data.synthetic_faces.sequences import TASKS
 from pipeline.methods import Dropout, EarlyStopping, LabelSmoothing, Pruning, Quantization, WeightDecay
 from pipeline.models.resnet import resnet
+from pipeline.study.config import load_study
 from tests.config_samples import load_text
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -111,10 +112,13 @@ def test_the_python_commands_run_in_their_order(tmp_path: Path):
 
 
 def test_the_example_configurations_load(tmp_path: Path):
-    assert blocks("yaml")
-    for number, text in enumerate(blocks("yaml")):
-        (tmp_path / str(number)).mkdir()
-        load_text(tmp_path / str(number), text)
+    (experiment, *_), studies = blocks("yaml"), (ROOT / "docs" / "studies.md").read_text(encoding="utf-8")
+    load_text(tmp_path, experiment)
+    whole, search = blocks("yaml", studies)
+    head = "base: fashion_mnist.yaml\n"
+    for text, kind in ((blocks("yaml")[1], "grid"), (whole, "grid"), (head + search, "bayesian")):
+        (tmp_path / "study.yaml").write_text(text.replace("base: ", f"base: {ROOT}/qat_configs/"))
+        assert load_study(tmp_path / "study.yaml").search.kind == kind
 
 
 def test_the_python_example_runs():

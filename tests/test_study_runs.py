@@ -1,121 +1,158 @@
-"""A real study: its runs are processes of their own, it can be stopped, resumed, and one run may fail."""
+"""Real studies: several machines, killed processes, Ctrl-C, runs that fail; what they end with is the same."""
 
 import csv
 import json
-import os
+import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
+from pipeline.study.machines import place
 from tests.html_check import HtmlCheck
+from tests.study_folder import BASE, write_study
+from tests.study_processes import (
+    DEADLINE_SECONDS,
+    ROOT,
+    begin,
+    everything,
+    kill_one,
+    study,
+    wait_for,
+)
 
-ROOT = Path(__file__).resolve().parents[1]
-BASE = """\
-data: {name: fashion_mnist, train_examples: 320, test_examples: 60}
-noise: {kind: uniform, rate: 0.4}
-model: {name: resnet20, depth: 8, width: 4}
-train: {epochs: 2, batch_size: 32, statistics_batches: 2}
-verify: {latency_runs: 5, decision_agreement: 0.5, fake_quant_agreement: 0.0, metric_delta: 100}
-"""
-STUDY = """\
+THREE = """\
 base: base.yaml
 variants:
   baseline: []
-  W4/A4: [{name: quantization}]
+  dropout: [{name: dropout}]
+  label smoothing: [{name: label_smoothing}]
+"""
+DIVERGES = """\
+base: base.yaml
+variants:
+  baseline: []
+  diverges: {methods: [], set: {train.learning_rate: 1.0e+30}}
+"""
+NO_LAYER = """\
+base: base.yaml
+variants:
+  baseline: []
   no layer: [{name: quantization, overrides: [{layers: nowhere, weight_bits: 8}]}]
 """
-DEADLINE_SECONDS = 240
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    (tmp_path / "base.yaml").write_text(BASE)
-    (tmp_path / "tiny.yaml").write_text(STUDY)
-    return tmp_path
-
-
-def command(folder: Path, *options: str) -> list[str]:
-    arguments = ["--config", str(folder / "tiny.yaml"), "--output-dir", str(folder), *options]
-    return [sys.executable, "-m", "pipeline.study", *arguments]
-
-
-def study(folder: Path, *options: str) -> subprocess.CompletedProcess:
-    return subprocess.run(command(folder, *options), cwd=ROOT, capture_output=True, text=True, timeout=DEADLINE_SECONDS)
-
-
-def wait_for(pattern: str, folder: Path) -> None:
-    deadline = time.monotonic() + DEADLINE_SECONDS
-    while not list(folder.glob(pattern)):
-        assert time.monotonic() < deadline, f"{pattern} did not appear"
-        time.sleep(0.1)
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a study of three runs that nobody disturbed; one worker: all cores for every run."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    write_study(folder, THREE)
+    done = study(folder)
+    assert done.returncode == 0, done.stderr
+    return folder
 
 
 def rows(folder: Path) -> dict[str, dict[str, str]]:
-    with (folder / "results.csv").open(newline="") as file:
+    with (folder / "studies" / "tiny" / "results.csv").open(newline="") as file:
         return {row["variant"]: row for row in csv.DictReader(file)}
 
 
-def running(folder: Path) -> list[str]:
-    """The runs of a study whose lock names a living process."""
-    alive = []
-    for lock in folder.glob("runs/*/.lock"):
-        try:
-            os.kill(int(lock.read_text()), 0)
-            alive.append(lock.parent.name)
-        except (ProcessLookupError, ValueError):
-            continue
-    return alive
+def test_a_study_leaves_its_table_its_report_and_its_best_setting(undisturbed: Path):
+    made, table = undisturbed / "studies" / "tiny", rows(undisturbed)
+    assert {name: row["state"] for name, row in table.items()} == dict.fromkeys(
+        ("baseline", "dropout", "label smoothing"), "done"
+    )
+    for row in table.values():
+        scores = json.loads((made / row["run"] / "seed1" / "scores.json").read_text())
+        assert float(row["accuracy"]) == scores["metrics"]["accuracy"]
+    assert HtmlCheck((made / "report.html").read_text()).problems == []
+    assert "name: tiny-best" in (made / "best.yaml").read_text()
+    assert everything(undisturbed) == []
 
 
-def test_a_study_stops_resumes_and_survives_a_run_that_fails(folder: Path):
+def test_a_finished_study_returns_at_once_and_a_changed_one_is_refused(undisturbed: Path, tmp_path: Path):
+    folder = shutil.copytree(undisturbed, tmp_path / "copy")
     made = folder / "studies" / "tiny"
-    first = subprocess.Popen(command(folder, "--workers", "2"), cwd=ROOT, stderr=subprocess.PIPE, text=True)
-    wait_for("runs/baseline-*/seed1/metrics.jsonl", made)
+    before = {path: path.stat().st_mtime_ns for path in made.glob("runs/*/seed1/*")}
+    logs = {path: path.stat().st_mtime_ns for path in made.glob("tuner/*/logs/*")}
+    again = study(folder)
+    assert (again.returncode, again.stderr) == (0, "")
+
+    write_study(folder, THREE.partition("  dropout")[0])
+    refused = study(folder)
+    assert refused.returncode == 2
+    assert "gone: variant dropout, variant label smoothing" in refused.stderr and "--extend" in refused.stderr
+    extended = study(folder, "--extend")
+    assert (extended.returncode, extended.stderr) == (0, "")
+    assert list(rows(folder)) == ["baseline"]
+    assert {path: path.stat().st_mtime_ns for path in made.glob("runs/*/seed1/*")} == before
+    assert {path: path.stat().st_mtime_ns for path in made.glob("tuner/*/logs/*")} == logs
+
+
+def test_killed_processes_on_two_machines_lose_nothing(undisturbed: Path, tmp_path: Path):
+    made = tmp_path / "studies" / "tiny"
+    write_study(tmp_path, THREE)
+    address = place(1).environment("chief")
+    first = begin(tmp_path, environment=address)
+    wait_for(lambda: (made / "study.json").exists(), "the study's start")
+    second = begin(tmp_path, environment={**address, "KERASTUNER_TUNER_ID": "other"})
+    wait_for(lambda: len(list(made.glob("runs/*/seed1/metrics.jsonl"))) == 2, "two trainings")
+    for module in ("pipeline.run", "pipeline.study.chief", "pipeline.study.worker"):
+        kill_one(module, made)
+    _, said = first.communicate(timeout=DEADLINE_SECONDS)
+    assert first.returncode == 0, said
+    _, other = second.communicate(timeout=DEADLINE_SECONDS)
+    assert second.returncode == 0, other
+    assert "the chief died and has been started again" in said
+    assert "-1 died and has been started again" in said + other
+    assert everything(tmp_path) == []
+
+    table = made / "results.csv"
+    assert table.read_bytes() == (undisturbed / "studies" / "tiny" / "results.csv").read_bytes()
+    events = [json.loads(line) for path in made.glob("tuner/*/reports/*") for line in path.read_text().splitlines()]
+    done = [event["run"] for event in events if event["event"] == "done"]
+    assert len(done) == len(set(done)) == 3
+
+
+def test_a_study_stops_when_asked_goes_on_and_names_what_failed(tmp_path: Path):
+    made = tmp_path / "studies" / "tiny"
+    write_study(tmp_path, DIVERGES)
+    first = begin(tmp_path)
+    wait_for(lambda: list(made.glob("runs/baseline-*/seed1/metrics.jsonl")), "the first epoch")
     first.send_signal(signal.SIGINT)
     _, said = first.communicate(timeout=DEADLINE_SECONDS)
     assert first.returncode == 130, said
     assert "The same command goes on from here:\n  python -m pipeline.study --config" in said
-    assert running(made) == []
+    assert everything(tmp_path) == []
     assert json.loads((made / "status.json").read_text())["state"] == "stopped"
 
-    second = study(folder, "--workers", "2")
+    second = study(tmp_path)
     assert second.returncode == 1
-    assert "no layer, seed 1 (exit 2, see " in second.stderr and "nowhere" in second.stderr
-    table = rows(made)
-    assert {name: row["state"] for name, row in table.items()} == {
-        "baseline": "done",
-        "W4/A4": "done",
-        "no layer": "failed",
-    }
-    for name in ("baseline", "W4/A4"):
-        scores = json.loads((made / table[name]["run"] / "seed1" / "scores.json").read_text())
-        assert float(table[name]["accuracy"]) == scores["metrics"]["accuracy"]
-        assert float(table[name]["train_noisy_fit"]) == scores["train_noisy_fit"]
-    size = (made / table["W4/A4"]["run"] / "seed1" / "model_int8.tflite").stat().st_size
-    assert int(table["W4/A4"]["int8_bytes"]) == size
-    assert HtmlCheck((made / "report.html").read_text()).problems == []
-    assert "1 of 3 runs are missing, 1 of them failed" in (made / "report.md").read_text()
-
-    (folder / "tiny.yaml").write_text(STUDY.partition("  no layer")[0])
-    before = {path: path.stat().st_mtime_ns for path in made.glob("runs/*/seed1/*")}
-    third = study(folder)
-    assert (third.returncode, third.stderr) == (0, "")
-    assert {path: path.stat().st_mtime_ns for path in made.glob("runs/*/seed1/*")} == before
-    assert list(rows(made)) == ["baseline", "W4/A4"]
-    assert "missing" not in (made / "report.md").read_text()
+    assert "1 of the runs did not finish" in second.stderr
+    assert "diverges, seed 1, see " in second.stderr and "not finite" in second.stderr
+    assert {name: row["state"] for name, row in rows(tmp_path).items()} == {"baseline": "done", "diverges": "failed"}
+    assert everything(tmp_path) == []
 
 
-def test_dry_run_goes_through_every_stage_and_keeps_nothing(folder: Path):
-    (folder / "tiny.yaml").write_text(STUDY.replace("  W4/A4: [{name: quantization}]\n", ""))
-    done = study(folder, "--dry-run", "--workers", "2")
+def test_a_wrong_configuration_stops_the_study_at_once(tmp_path: Path):
+    made = tmp_path / "studies" / "tiny"
+    write_study(tmp_path, NO_LAYER, base=BASE.replace("epochs: 2", "epochs: 1000"))
+    done = study(tmp_path, "--workers", "2")
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1].startswith("error: no layer, seed 1: ") and "nowhere" in done.stderr
+    assert json.loads((made / "status.json").read_text())["state"] == "failed"
+    assert everything(tmp_path) == []
+
+
+def test_dry_run_goes_through_every_stage_and_keeps_nothing(tmp_path: Path):
+    write_study(tmp_path, NO_LAYER)
+    done = study(tmp_path, "--dry-run", "--workers", "2")
     assert done.returncode == 1
     assert "no layer, seed 1 (exit 2)" in done.stderr
-    assert "baseline, seed 1: done" in done.stderr
-    assert sorted(path.name for path in folder.iterdir()) == ["base.yaml", "tiny.yaml"]
+    assert "baseline, seed 1: passed" in done.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["base.yaml", "tiny.yaml"]
 
 
 @pytest.mark.parametrize(

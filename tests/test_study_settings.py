@@ -173,7 +173,7 @@ def test_the_digest_knows_what_runs_follow(tmp_path: Path):
 
 def test_manifest_and_trials_name_every_run(tmp_path: Path):
     study = load(tmp_path)
-    write_manifest(study, tmp_path, "the command", {"code": "0"})
+    write_manifest(study, tmp_path, "the command", {"code": "0"}, 1)
     manifest = json.loads((tmp_path / "study.json").read_text())
     assert [cell["run"] for cell in manifest["cells"]] == [
         f"runs/{cell.run_folder(tmp_path).name}" for cell in study.cells
@@ -181,7 +181,7 @@ def test_manifest_and_trials_name_every_run(tmp_path: Path):
     assert manifest["variants"][1]["reference_setting"] == "rate 0.5, position head"
     assert [each["name"] for each in manifest["variants"][1]["settings"]] == SETTINGS["dropout"]
     search = load(tmp_path, SEARCH)
-    write_manifest(search, tmp_path, "the command", {"code": "0"})
+    write_manifest(search, tmp_path, "the command", {"code": "0"}, 1)
     assert json.loads((tmp_path / "study.json").read_text())["variants"][1]["settings"] == []
     write_trial("0003", search.cells_of({"variant": "baseline"}), tmp_path)
     trial = json.loads((tmp_path / "trials" / "0003.json").read_text())

@@ -78,7 +78,7 @@ def search_headline(results: Results, numbers: StudyNumbers) -> str:
         return "No result yet: no trial has all its runs."
     whole, objective = _whole(results, numbers), OBJECTIVES[results.search.objective]
     start = f"Best of {whole} {results.search.kind} trials by {objective}: {arm_name(best.variant, best.setting)}"
-    reached = f"{words.percent(best.score.mean)} on the test set"
+    reached = f"{words.percent(best.score.mean)} on the test set" if best.score else "its test metric is undefined"
     if best.variant == results.reference:
         return f"{start}, the reference itself, {reached}: no trial of another method beats it."
     if best.difference.mean is None:

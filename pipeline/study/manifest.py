@@ -12,8 +12,8 @@ MANIFEST, TRIALS = "study.json", "trials"
 STUDY_FORMAT = 2
 
 
-def write_manifest(study: Study, folder: Path, command: str, identity: object) -> None:
-    """Write study.json; `identity` says by which code the study is run."""
+def write_manifest(study: Study, folder: Path, command: str, identity: object, threads: int) -> None:
+    """Write study.json; `identity` says by which code the study is run, `threads` how many each training has."""
     write_json(folder / MANIFEST, {
         "format": STUDY_FORMAT,
         "name": study.name,
@@ -27,6 +27,7 @@ def write_manifest(study: Study, folder: Path, command: str, identity: object) -
         "folds": list(study.folds),
         "command": command,
         "identity": identity,
+        "threads": threads,
         "cells": records(study.cells, folder),
     })  # fmt: skip
 

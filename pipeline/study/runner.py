@@ -1,132 +1,153 @@
-"""Runs the cells of a study, some at a time, each in a process of its own; any of them may fail or be stopped."""
+"""A study from its start to its report: on the machine that leads it, or as help for one that leads elsewhere."""
 
-import ctypes
-import os
-import signal
-import subprocess
 import sys
-import time
-from collections import deque
-from collections.abc import Callable, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
-from pipeline.run_files import clear_disk_errors
-from pipeline.stopping import StopFlag
-from pipeline.study.cells import Cell, write_config
-from pipeline.study.progress import StudyProgress
+from pipeline.errors import RunFailed, UserError
+from pipeline.run_files import read_json, write_text
+from pipeline.run_folder import RUN_FORMAT, open_run, read_status, write_status
+from pipeline.stopping import StopFlag, Stopped
+from pipeline.study.best import write_best
+from pipeline.study.cells import Cell, is_done
+from pipeline.study.config import Study
+from pipeline.study.identity import check_joining, identities, recorded, study_differences, with_current
+from pipeline.study.machines import Place
+from pipeline.study.manifest import TRIALS, write_manifest
+from pipeline.study.progress import Failure, StudyProgress
+from pipeline.study.report import write_study_report
+from pipeline.study.results import STUDY_TEXT, read_results
+from pipeline.study.scores import score
+from pipeline.study.state import State
+from pipeline.study.supervisor import Reporter, Supervisor
 
-POLL_SECONDS = 0.2
-TAIL_LINES = 12
-PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of prctl(2)
-THREADS = ("TF_NUM_INTRAOP_THREADS", "OMP_NUM_THREADS")
-
-
-@dataclass(frozen=True)
-class Failure:
-    """A cell that did not finish, and the end of what its process said."""
-
-    cell: Cell
-    exit_code: int
-    log_tail: str
-
-
-@dataclass(frozen=True)
-class Child:
-    """The process of one cell."""
-
-    cell: Cell
-    process: subprocess.Popen
-    started: float
-
-    @property
-    def seconds(self) -> float:
-        """How long it has been running."""
-        return time.monotonic() - self.started
+TUNER = "tuner"
 
 
-def run_cells(
-    cells: Sequence[Cell],
-    study: Path,
-    workers: int,
-    stop: StopFlag,
-    progress: StudyProgress,
-    after_each: Callable[[], None] = lambda: None,
-    options: Sequence[str] = (),
-) -> list[Failure]:
-    """Run `cells` in the folder `study`, at most `workers` at a time, with `options` for pipeline.run; those that failed.
+def lead(study: Study, folder: Path, where: Place, stop: StopFlag, command: str, extend: bool = False) -> None:
+    """Run what is not done of a study, with chief and workers here; its folder then holds table and report.
 
-    Raises Stopped after a signal, when every running cell has left its checkpoint. No process outlives the call.
+    Raises UserError, RunFailed if a run failed (the others are done nevertheless), Stopped.
     """
-    waiting, running, failures = deque(cells), [], []
-    environment = {**os.environ, **dict.fromkeys(THREADS, str(threads_each(workers)))}
-    try:
-        while waiting or running:
-            while waiting and len(running) < workers and stop.signum is None:
-                running.append(_start(waiting.popleft(), study, environment, options))
-                progress.started(running[-1].cell)
-            if stop.signum is not None:
-                _stop(running, stop, progress)
-            for child in [child for child in running if child.process.poll() is not None]:
-                running.remove(child)
-                if child.process.returncode:
-                    failures.append(_failure(child, study))
-                progress.ended(child.cell, child.process.returncode == 0, child.seconds)
-                after_each()
-            progress.tick()
-            time.sleep(POLL_SECONDS)
-    finally:
-        for child in running:
-            _kill(child)
-    return failures
+    with open_run(folder):
+        before, was_done = recorded(folder), (read_status(folder) or {}).get("state") == "done"
+        _accept(study, folder, before, extend)
+        _check_formats(study.cells, folder)
+        known, changed = with_current(identities(before))
+        if changed:
+            print(f"warning: the code differs from that of the runs so far: {changed}", file=sys.stderr)
+        _compare_threads(before, where)
+        write_text(folder / STUDY_TEXT, study.text)
+        write_manifest(study, folder, command, known, where.threads)
+        write_status(folder, "running")
+        try:
+            failures = [] if _is_complete(study, folder, was_done) else _run(study, folder, where, stop, command)
+        except BaseException as error:
+            state = "stopped" if isinstance(error, Stopped | KeyboardInterrupt) else "failed"
+            write_status(folder, state, message=str(error))
+            raise
+        finally:
+            _write_report(study, folder)
+        write_status(folder, "failed" if failures else "done", message="; ".join(each.cell for each in failures))
+    if failures:
+        raise RunFailed(_in_words(failures, folder))
 
 
-def threads_each(workers: int) -> int:
-    """Threads of each of `workers` processes on the cores this process may use."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, cores // workers)
+def _compare_threads(before: dict | None, where: Place) -> None:
+    """Say so if the runs so far had another number of threads: sums come out in another order."""
+    threads = (before or {}).get("threads", where.threads)
+    if threads != where.threads:
+        advice = f"the runs so far had {threads} threads each, the next ones have {where.threads}"
+        print(f"warning: {advice}: their last digits do not compare. Keep to one --workers", file=sys.stderr)
 
 
-def _start(cell: Cell, study: Path, environment: dict[str, str], options: Sequence[str]) -> Child:
-    config = write_config(cell, study)
-    command = [sys.executable, "-m", "pipeline.run", "--config", str(config), "--output-dir", str(study), *options]
-    with clear_disk_errors(cell.log_path(study)), cell.log_path(study).open("wb") as log:
-        process = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            env=environment,
-            process_group=0,  # the terminal's Ctrl-C reaches the study alone, which passes it on once
-            preexec_fn=_end_with_parent if sys.platform == "linux" else None,
+def join(study: Study, folder: Path, where: Place, stop: StopFlag) -> None:
+    """Help a study that another machine leads over a shared folder, until it ends; raises as `lead`."""
+    check_joining(study, folder)
+    progress = _progress(study, folder, len(where.workers))
+    progress.follow(State(folder, study.digest).reports().read(), aloud=False)
+    progress.say(f"{folder}: {progress.status()}")
+    Supervisor(study, folder, where, stop, progress).run(lambda finished: None)
+
+
+def _run(study: Study, folder: Path, where: Place, stop: StopFlag, command: str) -> list[Failure]:
+    state = State(folder, study.digest)
+    state.halt.clear()
+    state.begin_reports()
+    progress = _progress(study, folder, len(where.workers))
+    progress.say(f"{folder}: {progress.status()}")
+    reporter = Reporter(lambda: _write_report(study, folder))
+    supervisor = Supervisor(study, folder, where, stop, progress, lambda: _record_code(study, folder, command, where))
+    supervisor.run(reporter.tick)
+    return list(progress.failures.values())
+
+
+def _record_code(study: Study, folder: Path, command: str, where: Place) -> None:
+    """Note in study.json that somebody changed the code while the study runs, and say so."""
+    known, changed = with_current(identities(recorded(folder)))
+    if changed:
+        print(f"warning: the code changed while the study runs: {changed}", file=sys.stderr)
+        write_manifest(study, folder, command, known, where.threads)
+
+
+def _write_report(study: Study, folder: Path) -> None:
+    write_best(study, read_results(folder), folder)
+    write_study_report(folder)
+
+
+def _accept(study: Study, folder: Path, before: dict | None, extend: bool) -> None:
+    """Raise UserError if the folder holds another study, unless it is to be extended."""
+    changed = study_differences(study, before) if before else ""
+    if not changed:
+        return
+    if not extend:
+        raise UserError(
+            f"{folder}: holds a study {study.name!r} that differs from {study.path}: {changed}. "
+            "Add --extend to go on with this one (finished runs that belong to it are kept), or give it another name"
         )
-    return Child(cell, process, time.monotonic())
+    for path in (folder / TRIALS).glob("*.json"):
+        path.unlink()
 
 
-def _end_with_parent() -> None:
-    """In the child: be sent SIGTERM when the study is killed, so that no cell goes on unseen."""
-    ctypes.CDLL(None).prctl(PARENT_DEATH_SIGNAL, signal.SIGTERM)
+def _check_formats(cells: Sequence[Cell], folder: Path) -> None:
+    """Raise UserError if a run folder of the study is another version's."""
+    others = []
+    for run in {cell.run_folder(folder) for cell in cells}:
+        status = read_status(run)
+        if status is not None and status.get("format") != RUN_FORMAT:
+            others.append(str(run))
+    if others:
+        raise UserError(
+            f"{len(others)} runs were made by another version of the code (this one writes format {RUN_FORMAT}): "
+            f"{', '.join(sorted(others)[:3])}{' ...' * (len(others) > 3)}. Delete them or give another --output-dir"
+        )
 
 
-def _stop(running: Sequence[Child], stop: StopFlag, progress: StudyProgress) -> None:
-    """Ask every child to stop and wait for it, then raise Stopped; a second signal interrupts the wait."""
-    progress.stopping(len(running))
-    for child in running:
-        child.process.send_signal(stop.signum)
-    for child in running:
-        child.process.wait()
-    stop.check()
+def _is_complete(study: Study, folder: Path, was_done: bool) -> bool:
+    if study.cells:
+        return all(is_done(cell, folder) for cell in study.cells)
+    return was_done and State(folder, study.digest).oracle.exists() and not _trial_runs(folder, done=False)
 
 
-def _kill(child: Child) -> None:
-    """End a child and what it started."""
-    with suppress(ProcessLookupError):
-        os.killpg(child.process.pid, signal.SIGKILL)
-    child.process.wait()
+def _trial_runs(folder: Path, done: bool) -> list[str]:
+    """The run folders of a search's trials so far that are (not) done."""
+    trials = [read_json(path) for path in sorted((folder / TRIALS).glob("[!.]*.json"))]
+    runs = dict.fromkeys(cell["run"] for trial in trials for cell in trial["cells"])
+    return [run for run in runs if ((read_status(folder / run) or {}).get("state") == "done") == done]
 
 
-def _failure(child: Child, study: Path) -> Failure:
-    text = child.cell.log_path(study).read_text(encoding="utf-8", errors="replace")
-    lines = [line for line in text.splitlines() if line.strip()]
-    return Failure(child.cell, child.process.returncode, "\n".join(lines[-TAIL_LINES:]))
+def _progress(study: Study, folder: Path, workers: int) -> StudyProgress:
+    done = [cell for cell in study.cells if is_done(cell, folder)]
+    names = [cell.run_folder(folder).name for cell in done] or [
+        Path(run).name for run in _trial_runs(folder, done=True)
+    ]
+    objective = study.search.objective
+    scores = [(found, cell.title) for cell in done if (found := score(cell, folder, objective)) is not None]
+    total = len({cell.run_folder(folder) for cell in study.cells})
+    total = total or study.search.trials * len(study.conditions) * len(study.seeds) * len(study.folds)
+    return StudyProgress(sys.stderr, total, names, workers, objective, max(scores, default=None))
+
+
+def _in_words(failures: Sequence[Failure], folder: Path) -> str:
+    head = f"{len(failures)} of the runs did not finish; the same command tries them again"
+    return "\n".join([head, *map(str, failures), f"report without them: {folder / 'report.html'}"])

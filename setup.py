@@ -1,4 +1,7 @@
-"""Nibble's package: `pip install -e .[test]`. Lower bounds are the versions it is tested with."""
+"""Nibble's package: `pip install -e .[train,test]`, or without extras for pipeline.detect alone.
+
+Lower bounds are the versions it is tested with.
+"""
 
 from pathlib import Path
 
@@ -18,29 +21,31 @@ setup(
         "pipeline.data.synthetic_faces": ["*.npz", "NOTICE*"],
     },
     python_requires=">=3.11,<3.13",
-    install_requires=[
+    install_requires=[  # what pipeline.detect needs on a device
         "ai-edge-litert>=2.3,<2.4",
-        "flatbuffers>=25.9.23,<26",
-        "grpcio>=1.80,<2",
-        "importlib_resources>=7.1,<8",  # tensorflow-datasets imports it, but asks for it on older Pythons only
-        "keras-tuner==1.4.8",
-        "numba>=0.68,<0.70",
         "numpy>=2.4,<3",
         "opencv-python-headless>=5,<6",
-        "protobuf>=6.31.1,<8",
-        "pydantic>=2.14,<3",
-        "pydantic-core",  # pydantic itself pins the version that fits
-        "PyYAML>=6.0.3,<7",
-        "rich>=15,<16",
-        "scikit-learn>=1.9,<2",  # keras-tuner's bayesian oracle imports it
-        "scipy>=1.17,<2",
-        "tensorboard>=2.20,<2.22",  # keras-tuner imports it
-        "tensorflow==2.21.*",
-        "tensorflow-datasets==4.9.10",
-        "tensorflow-model-optimization==0.8.1",
-        "tf_keras==2.21.*",
     ],
     extras_require={
+        "train": [
+            "flatbuffers>=25.9.23,<26",
+            "grpcio>=1.80,<2",
+            "importlib_resources>=7.1,<8",  # tensorflow-datasets imports it, but asks for it on older Pythons only
+            "keras-tuner==1.4.8",
+            "numba>=0.68,<0.70",
+            "protobuf>=6.31.1,<8",
+            "pydantic>=2.14,<3",
+            "pydantic-core",  # pydantic itself pins the version that fits
+            "PyYAML>=6.0.3,<7",
+            "rich>=15,<16",
+            "scikit-learn>=1.9,<2",  # keras-tuner's bayesian oracle imports it
+            "scipy>=1.17,<2",
+            "tensorboard>=2.20,<2.22",  # keras-tuner imports it
+            "tensorflow==2.21.*",
+            "tensorflow-datasets==4.9.10",
+            "tensorflow-model-optimization==0.8.1",
+            "tf_keras==2.21.*",
+        ],
         "test": ["hypothesis>=6.170,<7", "h5py", "pytest>=9.2,<10", "pytest-xdist>=3.8,<4", "ruff==0.17.*"],
     },
 )

@@ -23,7 +23,8 @@ LIGHT = (
     "study.supervisor", "study.cell_run", "study.machines",
     "study.identity", "au_bits", "au_bits_search", "image_batches",
     "models.head_names", "quantization.layer_bits",
-    "errors", "litert", "latency", "quantization.integer_model", "tflite_writer",
+    "errors", "litert",
+    "detect.detector", "detect.command", "faces.search", "faces.tracking", "latency", "quantization.integer_model", "tflite_writer",
 )  # fmt: skip
 ALONE = """
 import os, sys, importlib
@@ -78,6 +79,7 @@ def test_light_modules_do_not_import_tensorflow(module: str):
     ["pipeline.au_bits_search", "--help"],
     ["pipeline.data.synthetic_faces", "--help"],
     ["pipeline.deployment", "--help"],
+    ["pipeline.detect", "--help"],
 ])  # fmt: skip
 def test_quick_commands_do_not_import_tensorflow(arguments: list[str]):
     done = python("-X", "importtime", "-m", *arguments)
@@ -102,9 +104,11 @@ def top_level_imports(path: Path) -> set[str]:
     return names - sys.stdlib_module_names - {"pipeline", "benchmarks", "tests"}
 
 
-def declared(extra: str | None = None) -> set[str]:
-    """The distributions that the installed package asks for, with those of an extra."""
-    wanted = [line for line in metadata.requires("nibble") if "extra ==" not in line or f'extra == "{extra}"' in line]
+def declared(*extras: str) -> set[str]:
+    """The distributions that the installed package asks for, with those of some extras."""
+    marks = [f'extra == "{extra}"' for extra in extras]
+    lines = metadata.requires("nibble")
+    wanted = [line for line in lines if "extra ==" not in line or any(mark in line for mark in marks)]
     return {normal(re.match(r"[\w.-]+", line)[0]) for line in wanted}
 
 
@@ -113,12 +117,17 @@ def normal(distribution: str) -> str:
     return re.sub(r"[-_.]+", "-", distribution).lower()
 
 
-@pytest.mark.parametrize(("folder", "extra"), [("pipeline", None), ("benchmarks", None), ("tests", "test")])
-def test_every_imported_package_is_declared(folder: str, extra: str | None):
+@pytest.mark.parametrize(
+    ("folder", "extras"),
+    [("pipeline", ("train",)), ("benchmarks", ("train",)), ("tests", ("train", "test")), ("pipeline/detect", ())],
+)
+def test_every_imported_package_is_declared(folder: str, extras: tuple[str, ...]):
     providers = metadata.packages_distributions()
     names = set().union(*(top_level_imports(path) for path in (ROOT / folder).rglob("*.py")))
     assert "numpy" in names
-    undeclared = {name for name in names if not {normal(found) for found in providers.get(name, [])} & declared(extra)}
+    undeclared = {
+        name for name in names if not {normal(found) for found in providers.get(name, [])} & declared(*extras)
+    }
     assert not undeclared, "add them to install_requires or extras_require in setup.py"
 
 

@@ -152,7 +152,9 @@ def test_links_lead_somewhere(page: Path):
 
 @pytest.mark.parametrize("page", [*PAGES, *sorted((ROOT / "qat_configs").glob("*.yaml"))], ids=lambda page: page.name)
 def test_no_number_is_missing(page: Path):
-    assert not re.findall(r"\b(?:MEASURED|RESULTS)_\w+|TIME_ESTIMATE|@[A-Z_]+@|TO BE MEASURED", page.read_text(encoding="utf-8"))
+    assert not re.findall(
+        r"\b(?:MEASURED|RESULTS)_\w+|TIME_ESTIMATE|@[A-Z_]+@|TO BE MEASURED", page.read_text(encoding="utf-8")
+    )
 
 
 def test_the_readme_shows_the_kind_of_the_default_run(tmp_path: Path):

@@ -4,6 +4,7 @@ Bazarevsky et al. 2019, "BlazeFace: Sub-millisecond Neural Face Detection on Mob
 (blaze_face_short_range.tflite, Apache-2.0, see NOTICE); it is meant for faces that fill a fifth of the image or more.
 """
 
+import math
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -51,31 +52,46 @@ class FaceDetector:
 
         Every face is looked at a second time, enlarged, which places its eyes more exactly.
         """
-        height, width = image.shape[:2]
-        for margin in MARGINS:
-            found = self._detect(image, Square(width / 2, height / 2, margin * max(height, width)))
+        for square in wholes(*image.shape[:2]):
+            found = self.look(image, square)
             if found:
                 return [self._closer(image, face) for face in found]
         return []
 
+    def look(self, image: np.ndarray, square: Square) -> list[Detection]:
+        """The faces in a square of the image uint8 (H, W, 3), the most probable first; black is around the image.
+
+        In a turned square the network sees turned faces upright. Boxes are upright in the image, whatever the square's angle.
+        """
+        faces = self._faces(image, square)
+        return [_detection(_in_image(points.reshape(-1, 2) / SIDE - 0.5, square), score) for points, score in faces]
+
     def _closer(self, image: np.ndarray, face: Detection) -> Detection:
         """The face as it is seen in a square twice as wide as its box; the same if none is seen there."""
-        x, y, width, height = face.box
-        found = self._detect(image, Square(x + width / 2, y + height / 2, CLOSER * max(width, height)))
+        found = self.look(image, around(face))
         return found[0] if found else face
 
     def _width(self, output: int) -> int:
         return self._interpreter.get_tensor(output).shape[-1]
 
-    def _detect(self, image: np.ndarray, square: Square) -> list[Detection]:
-        """The faces in an upright square of the image; black is around the image."""
+    def _faces(self, image: np.ndarray, square: Square) -> list[tuple[np.ndarray, float]]:
+        """Faces (16,) in input pixels, see `decode`, and their scores."""
         pixels = sample(image, square, SIDE, cv2.BORDER_CONSTANT)
         self._interpreter.set_tensor(self._input, pixels[None].astype(np.float32) / np.float32(127.5) - np.float32(1))
         self._interpreter.invoke()
         points, scores = (self._interpreter.get_tensor(output)[0] for output in (self._points, self._scores))
-        faces = merge(decode(points), _probability(scores[:, 0]), self._threshold, self._overlap)
-        centre = np.array([square.x, square.y])
-        return [_detection(centre + (face.reshape(-1, 2) / SIDE - 0.5) * square.side, score) for face, score in faces]
+        return merge(decode(points), _probability(scores[:, 0]), self._threshold, self._overlap)
+
+
+def wholes(height: int, width: int) -> list[Square]:
+    """Squares that hold the whole image: just so, and with room around it."""
+    return [Square(width / 2, height / 2, margin * max(height, width)) for margin in MARGINS]
+
+
+def around(face: Detection, angle: float = 0.0) -> Square:
+    """The square twice as wide as the face's box, in which BlazeFace sees it best."""
+    x, y, width, height = face.box
+    return Square(x + width / 2, y + height / 2, CLOSER * max(width, height), angle)
 
 
 @cache
@@ -126,6 +142,23 @@ def _intersection_over_union(face: np.ndarray, faces: np.ndarray) -> np.ndarray:
 
 def _probability(logits: np.ndarray) -> np.ndarray:
     return 1 / (1 + np.exp(-np.clip(logits.astype(np.float64), -LARGEST_LOGIT, LARGEST_LOGIT)))
+
+
+def _in_image(places: np.ndarray, square: Square) -> np.ndarray:
+    """Positions (8, 2) in the image of those in a square (side 1, centre 0), the first two being a box's corners.
+
+    The box is turned about its own centre to be upright again.
+    """
+    centre = np.array([square.x, square.y])
+    if not square.angle:
+        return centre + places * square.side
+    turn = np.array(
+        [[math.cos(square.angle), -math.sin(square.angle)], [math.sin(square.angle), math.cos(square.angle)]]
+    )
+    middle, half = (places[0] + places[1]) / 2, (places[1] - places[0]) / 2
+    turned = places @ turn.T
+    turned[:2] = turn @ middle + np.stack([-half, half])
+    return centre + turned * square.side
 
 
 def _detection(points: np.ndarray, score: float) -> Detection:

@@ -1,0 +1,1 @@
+"""What benchmarks look at: a real face that moves, damaged files."""

@@ -1,0 +1,235 @@
+"""Faces are found at every size and turn, and keep their numbers in a video."""
+
+import math
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from pipeline.detect import Detector, FaceSettings
+from pipeline.detect.detector import visible_share
+from pipeline.errors import UserError
+from pipeline.faces.blazeface import Detection, FaceDetector, around
+from pipeline.faces.crop import Square
+from pipeline.faces.search import common_share, distinct, find_faces, look, squares, tilt
+from tests.detect_samples import MODEL, PORTRAIT, scene, write_model
+
+# The portrait's eyes, by eye, in pixels.
+RIGHT_EYE, LEFT_EYE = np.array([99.0, 90.5]), np.array([143.0, 93.5])
+FACES = FaceDetector()
+
+
+@pytest.fixture
+def detector() -> Detector:
+    return Detector(MODEL)
+
+
+def turned(degrees: float, scale: float = 1.0, side: int = 400) -> tuple[np.ndarray, np.ndarray]:
+    """The portrait turned in the middle of a grey square, and where its eyes are now (2, 2)."""
+    matrix = cv2.getRotationMatrix2D((120, 120), degrees, scale)
+    matrix[:, 2] += side / 2 - 120
+    image = cv2.warpAffine(PORTRAIT, matrix, (side, side), flags=cv2.INTER_AREA, borderValue=(90, 90, 90))
+    return image, np.stack([RIGHT_EYE, LEFT_EYE]) @ matrix[:, :2].T + matrix[:, 2]
+
+
+@pytest.mark.parametrize("degrees", range(-180, 180, 45))
+def test_faces_at_any_turn(degrees: float):
+    image, eyes = turned(degrees)
+    (face,) = find_faces(FACES, image, 40, 0.75)
+    np.testing.assert_allclose([face.right_eye, face.left_eye], eyes, atol=5)
+    assert math.cos(tilt(face) + math.radians(degrees)) > 0.98
+    x, y, width, height = face.box
+    middle = eyes.mean(axis=0)
+    assert 70 < width < 120 and 70 < height < 120 and x < middle[0] < x + width and y < middle[1] < y + height
+
+
+def test_a_turned_look_gives_the_same_face_as_a_turned_image():
+    image, eyes = turned(-60)
+    (upright,) = FACES.look(PORTRAIT, Square(120, 110, 200))
+    (face,) = FACES.look(image, around(Detection((150, 140, 100, 100), (0, 0), (0, 0), 1), math.radians(60)))
+    assert face.score == pytest.approx(upright.score, abs=0.1)
+    np.testing.assert_allclose([face.right_eye, face.left_eye], eyes, atol=4)
+    assert face.box[2:] == pytest.approx(upright.box[2:], rel=0.1)
+
+
+@pytest.mark.parametrize("side", [95, 160, 300, 470])
+def test_faces_of_any_size(side: int):
+    image = np.full((480, 640, 3), 90, np.uint8)
+    image[5 : 5 + side, 100 : 100 + side] = cv2.resize(PORTRAIT, (side, side), interpolation=cv2.INTER_AREA)
+    (face,) = find_faces(FACES, image, 30, 0.75)
+    scale = side / 240
+    np.testing.assert_allclose(face.right_eye, RIGHT_EYE * scale + (100, 5), atol=max(2, 5 * scale))
+
+
+@pytest.mark.parametrize("degrees", [0, 25])
+def test_a_large_square_is_shrunk_without_moving_the_face(degrees: float):
+    large = cv2.resize(PORTRAIT, None, fx=4.3, fy=4.3, interpolation=cv2.INTER_CUBIC)
+    square = Square(500, 450, 800, math.radians(degrees))
+    (shrunk,), (exact,) = look(FACES, large, square), FACES.look(large, square)
+    np.testing.assert_allclose(shrunk.box, exact.box, atol=0.01 * square.side)
+    np.testing.assert_allclose(
+        [shrunk.right_eye, shrunk.left_eye], [exact.right_eye, exact.left_eye], atol=0.01 * square.side
+    )
+
+
+def test_squares_leave_no_face_out():
+    """Any face at least as wide as asked lies whole in a square that is not much wider."""
+    height, width, smallest = 300, 500, 20.0
+    found = [Square(width / 2, height / 2, max(width, height)), *squares(height, width, smallest)]
+    rng = np.random.default_rng(1)
+    for face in rng.uniform(smallest, height / 2, 300):
+        x, y = rng.uniform(face / 2, width - face / 2), rng.uniform(face / 2, height - face / 2)
+        holding = [s.side for s in found if max(abs(x - s.x), abs(y - s.y)) + face / 2 <= s.side / 2 + 1e-9]
+        assert min(holding) <= max(4.01 * face, 8 * smallest)
+
+
+def test_of_two_boxes_on_one_face_the_more_probable_stays():
+    boxes = [((0, 0, 10, 10), 0.8), ((1, 1, 10, 10), 0.9), ((3, 3, 4, 4), 0.95), ((50, 0, 10, 10), 0.7)]
+    kept = distinct([Detection(box, (0, 0), (0, 0), score) for box, score in boxes])
+    assert [face.score for face in kept] == [0.95, 0.7]
+    assert common_share((0, 0, 10, 10), (5, 5, 10, 10)) == 0.25
+    assert common_share((0, 0, 10, 10), (20, 0, 10, 10)) == 0
+
+
+def test_an_image_gives_the_smile_it_shows(detector: Detector):
+    (face,) = detector.image(PORTRAIT)
+    assert face.id == 0 and face.success and face.confidence > 0.8
+    assert list(face.probabilities) == list(detector.sidecar.labels) == list(face.present)
+    assert face.present["AU12"] and face.present["AU6"]
+    assert all(face.present[name] == (face.probabilities[name] >= detector.thresholds[name]) for name in face.present)
+    np.testing.assert_allclose(face.landmarks, [RIGHT_EYE, LEFT_EYE], atol=3)
+
+
+def test_grey_as_three_channels_and_other_memory_layouts(detector: Detector):
+    grey = np.repeat(cv2.cvtColor(PORTRAIT, cv2.COLOR_RGB2GRAY)[..., None], 3, axis=2)
+    assert len(detector.image(grey)) == 1
+    flipped = detector.image(PORTRAIT[:, ::-1])
+    assert flipped[0].probabilities == detector.image(np.ascontiguousarray(PORTRAIT[:, ::-1]))[0].probabilities
+
+
+def test_numbers_stay_while_faces_move(detector: Detector):
+    for step in range(25):
+        faces = detector.frame(scene((4 * step, 20), (360 - 3 * step, 20 + step), width=620), step / 25)
+        assert [face.id for face in faces] == [0, 1]
+    left, right = sorted(face.box[0] for face in faces)
+    assert left == pytest.approx(4 * 24 + 70, abs=8) and right == pytest.approx(360 - 72 + 70, abs=8)
+
+
+def test_numbers_stay_while_one_face_passes_before_another(detector: Detector):
+    """The face in front is number 0 or 1: whichever it is, both have their numbers afterwards."""
+    close = PORTRAIT[45:195, 55:185]
+    for size in (1.0, 1.25):
+        detector.reset()
+        behind, before = close, cv2.resize(close, None, fx=size, fy=size, interpolation=cv2.INTER_AREA)
+        places = {}
+        for step in range(60):
+            image = np.full((260, 640, 3), 90, np.uint8)
+            for x, picture in ((20 + 7 * step, behind), (460 - 7 * step, before)):
+                height, width = picture.shape[:2]
+                image[20 : 20 + height, x : x + width] = picture
+            for face in detector.frame(image, step / 25):
+                places.setdefault(face.id, []).append(face.box[0])
+        assert sorted(places) == [0, 1]
+        first, second = sorted(places.values(), key=lambda xs: xs[0])
+        assert first[-1] > 380 and second[-1] < 120
+        assert min(len(first), len(second)) > 30
+
+
+def test_a_face_that_was_away_gets_its_number_back(detector: Detector):
+    there, away = scene((80, 30)), scene()
+    numbers = [[face.id for face in detector.frame(image)] for image in [there] * 3 + [away] * 12 + [there] * 3]
+    assert numbers == [[0]] * 3 + [[]] * 12 + [[0]] * 3
+
+
+def test_a_face_that_was_away_for_long_or_elsewhere_is_new(detector: Detector):
+    there, away = scene((80, 30)), scene()
+    for image in [there] * 2 + [away] * 40:
+        detector.frame(image)
+    assert [face.id for face in detector.frame(there)] == [1]
+    detector.reset()
+    assert [face.id for face in detector.frame(there)] == [0]
+
+
+def test_a_new_face_is_found_at_the_next_search():
+    detector = Detector(MODEL, faces=FaceSettings(search_every=4))
+    one, two = scene((0, 30), width=520), scene((0, 30), (270, 30), width=520)
+    counts = [len(detector.frame(image)) for image in [one] * 2 + [two] * 3]
+    assert counts == [1, 1, 1, 1, 2]
+
+
+def test_the_largest_face_is_the_first_and_the_last_to_be_left_out():
+    image = scene((0, 30), width=600)
+    image[:, 250:550] = cv2.resize(PORTRAIT, (300, 300))
+    assert [face.box[0] > 240 for face in Detector(MODEL).image(image)] == [True, False]
+    detector = Detector(MODEL, faces=FaceSettings(most=1))
+    for faces in [detector.frame(image) for _ in range(12)] + [detector.image(image)]:
+        assert [face.id for face in faces] == [0] and faces[0].box[0] > 240
+
+
+def test_forty_faces():
+    detector = Detector(MODEL, faces=FaceSettings(smallest=40))
+    small = cv2.resize(PORTRAIT, (120, 120), interpolation=cv2.INTER_AREA)
+    crowd = np.tile(small, (5, 8, 1))
+    for faces in (detector.image(crowd), detector.frame(crowd)):
+        assert sorted(face.id for face in faces) == list(range(40))
+        assert all(face.success for face in faces)
+
+
+@pytest.mark.parametrize("place", [(-95, 30), (80, -80), (80, 170), (-200, 0)])
+def test_faces_half_outside_are_found_while_their_eyes_are_inside(detector: Detector, place: tuple[int, int]):
+    eyes = np.stack([RIGHT_EYE, LEFT_EYE]) + place
+    faces = detector.image(scene(place))
+    assert len(faces) == (min(eyes[:, 0]) > 0)
+    for face in faces:
+        np.testing.assert_allclose(face.landmarks, eyes, atol=8)
+
+
+@pytest.mark.parametrize("shape", [(480, 640), (1, 1), (3, 700), (700, 3), (1, 100_000), (20_000, 2)])
+def test_no_face(detector: Detector, shape: tuple[int, int]):
+    image = np.random.default_rng(1).integers(0, 256, (*shape, 3), dtype=np.uint8)
+    assert detector.image(image) == [] and detector.frame(image) == []
+
+
+def test_a_face_whose_crop_is_mostly_outside_is_no_success(tmp_path: Path):
+    crop = {"size": 64, "side": 8.0, "eye_line": 0.38, "grey": False}
+    (face,) = Detector(write_model(tmp_path, (MODEL / "model_int8.tflite").read_bytes(), crop=crop)).image(PORTRAIT)
+    assert face.confidence > 0.8 and not face.success and face.probabilities == {} == face.present
+
+
+def test_a_face_too_small_for_its_crop_is_no_success():
+    tiny = np.full((240, 320, 3), 90, np.uint8)
+    tiny[50:92, 50:92] = cv2.resize(PORTRAIT, (42, 42), interpolation=cv2.INTER_AREA)
+    (face,) = Detector(MODEL, faces=FaceSettings(threshold=0.5, smallest=12)).image(tiny)
+    assert not face.success and face.probabilities == {}
+
+
+def test_the_visible_share_of_a_square():
+    assert visible_share(Square(50, 50, 20), 100, 100) == 1
+    assert visible_share(Square(0, 50, 20), 100, 100) == 0.5
+    assert visible_share(Square(0, 0, 20, 0.8), 100, 100) == pytest.approx(0.25, abs=0.03)
+
+
+@pytest.mark.parametrize("image", [
+    None, "image.jpg", PORTRAIT.astype(np.float32) / 255, np.full((9, 9, 3), np.nan), PORTRAIT.astype(np.uint16),
+    PORTRAIT[..., 0], PORTRAIT[..., :2], PORTRAIT[:0], np.zeros((9, 9, 4), np.uint8), PORTRAIT.tolist(),
+])  # fmt: skip
+def test_what_no_image_is(detector: Detector, image: object):
+    for method in (detector.frame, detector.image):
+        with pytest.raises(UserError, match="uint8"):
+            method(image)
+
+
+@pytest.mark.parametrize("times", [[float("nan")], [float("inf")], ["1"], [2.0, 1.0]])
+def test_times_that_are_wrong(detector: Detector, times: list):
+    with pytest.raises(UserError, match="timestamp"):
+        for time in times:
+            detector.frame(scene(), time)
+
+
+@pytest.mark.parametrize("settings", [
+    {"threshold": 0.0}, {"threshold": 1.0}, {"search_every": 0}, {"most": 0}, {"smallest": 0.0}, {"smallest": float("nan")},
+])  # fmt: skip
+def test_settings_that_are_wrong(settings: dict):
+    with pytest.raises(UserError):
+        FaceSettings(**settings)

@@ -2,13 +2,12 @@
 
 import argparse
 import os
-import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TextIO
 
-from pipeline.command_line import exit_code, retry_command
+from pipeline.command_line import exit_code, leave, retry_command
 from pipeline.config import Experiment, config_hash, load_config, to_yaml
 from pipeline.config_schema import FaceData
 from pipeline.data.prepared import bp4d_folder
@@ -190,4 +189,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

@@ -53,7 +53,7 @@ def run(command: list[str], folder: Path) -> subprocess.CompletedProcess:
 
 def shortened(command: list[str]) -> list[str]:
     """The command itself, or, where it would run for minutes, one that checks its arguments."""
-    if command[2].startswith(("benchmarks.", "pipeline.study", "pipeline.au_bits_search")):
+    if command[2].startswith(("benchmarks.", "pipeline.study", "pipeline.au_bits_search", "pipeline.detect")):
         return [*command, "--help"]
     return [*command, "--print-config"] if any(word in LONG for word in command) else command
 

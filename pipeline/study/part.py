@@ -1,15 +1,13 @@
 """What chief and worker share: their arguments, the check that code and study are those of the start, how they end."""
 
 import argparse
-import os
-import sys
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
-from pipeline.command_line import exit_code
+from pipeline.command_line import exit_code, leave
 from pipeline.errors import UserError
 from pipeline.stopping import StopFlag
 from pipeline.study.config import Study, load_study
@@ -36,10 +34,7 @@ def arguments_of(study_path: Path, folder: Path, digest: str) -> list[str]:
 
 def run_part(module: str, action: Callable[[Part, StopFlag], None]) -> NoReturn:
     """Leave the process with the exit code of `action`, 70 after an error without a message of its own."""
-    code = _exit_code(module, action)
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)  # TensorFlow takes seconds to clear up, and the study waits for its processes
+    leave(_exit_code(module, action))
 
 
 def _exit_code(module: str, action: Callable[[Part, StopFlag], None]) -> int:

@@ -156,11 +156,11 @@ def test_the_child_finds_the_run_folder_the_study_expects(tmp_path: Path):
 def test_the_digest_knows_what_runs_follow(tmp_path: Path):
     study = load(tmp_path)
     assert load(tmp_path, STUDY + "# a remark\n").digest == study.digest
-    assert load(tmp_path, STUDY + "reference: dropout\n").digest == study.digest
     changed = {
-        "variant dropout": load(tmp_path, STUDY.replace("[0.1, 0.5]", "[0.1, 0.4]").replace("rate: 0.5", "rate: 0.4")),
+        "variant dropout": load(tmp_path, STUDY.replace("dropout.rate: [0.1, 0.5]", "dropout.rate: [0.2, 0.5]")),
         "axes": load(tmp_path, STUDY.replace("[0, 0.4]", "[0, 0.4, 0.6]")),
         "seeds": load(tmp_path, STUDY.replace("[1, 2]", "[1, 2, 3]")),
+        "references": load(tmp_path, STUDY + "reference: dropout\n"),
     }
     for part, other in changed.items():
         assert other.digest != study.digest
@@ -259,3 +259,58 @@ def test_long_names_stay_apart():
     long = "a method " * 12
     assert slug(long + "1") != slug(long + "2")
     assert len(slug(long + "1")) == LONGEST_SLUG
+
+
+def test_other_noise_is_found_at_any_condition(tmp_path: Path):
+    text = STUDY.replace("  baseline: []\n", "  baseline: []\n  cheat: {set: {noise.rate: 0}}\n")
+    (error,) = errors_of(tmp_path, text)
+    assert error.startswith("study.yaml:5: variants.cheat.set.noise.rate: has other label noise than 'baseline'")
+
+
+def test_a_setting_is_no_condition(tmp_path: Path):
+    text = STUDY.replace("axes: {noise.rate: [0, 0.4]}", "axes: {noise.rate: [0, 0.4], train.epochs: [1, 2]}")
+    text = text.replace("dropout.position: [head, blocks]", "train.epochs: [1, 3]").replace(
+        "    reference: {dropout.rate: 0.5, dropout.position: head}\n", ""
+    )
+    assert "train.epochs: is a condition of the study already (axes.train.epochs)" in "\n".join(
+        errors_of(tmp_path, text)
+    )
+
+
+def test_settings_alike_to_six_digits_are_refused(tmp_path: Path):
+    text = STUDY.replace("dropout.rate: [0.1, 0.5]", "dropout.rate: [0.1, 0.10000000001, 0.5]")
+    assert "a value is given twice (to six digits)" in "\n".join(errors_of(tmp_path, text))
+    text = STUDY.replace("  clean:", "  'quantization, W4/A4': []\n  clean:")
+    assert "its runs would be named like those of 'quantization, W4/A4'" in "\n".join(errors_of(tmp_path, text))
+
+
+@pytest.mark.parametrize(
+    ("stretch", "message"),
+    [
+        ("{min: 0, max: 1}", "only whole numbers would be tried. Write min: 0.0, max: 1.0"),
+        ("{min: 0.1, max: 0.5, step: 2}", "the step 2 is longer than the range"),
+        ("{min: 0.1, max: 0.5, scale: log, step: 0.01}", "step is a factor on a log scale"),
+    ],
+)
+def test_ranges_that_keras_tuner_would_take_otherwise_are_refused(tmp_path: Path, stretch: str, message: str):
+    text = SEARCH.replace("methods: [{name: dropout}]", "methods: [{name: dropout}, {name: weight_decay}]").replace(
+        "dropout.rate: {min: 0.05, max: 0.6}", f"weight_decay.rate: {stretch}"
+    )
+    assert message in "\n".join(errors_of(tmp_path, text))
+
+
+def test_a_range_of_whole_numbers_is_right_where_the_key_takes_no_others(tmp_path: Path):
+    text = SEARCH.replace("{name: dropout}", "{name: quantization}").replace(
+        "dropout.rate: {min: 0.05, max: 0.6}, dropout.position: [head, blocks]",
+        "quantization.weight_bits: {min: 2, max: 8}",
+    )
+    assert (load(tmp_path, text).space[1].low, load(tmp_path, text).space[1].high) == (2, 8)
+
+
+def test_every_corner_of_a_search_is_tried_before_it_begins(tmp_path: Path):
+    text = SEARCH.replace("{name: dropout}", "{name: pruning}").replace(
+        "dropout.rate: {min: 0.05, max: 0.6}, dropout.position: [head, blocks]",
+        "pruning.begin: [0.1, 0.6], pruning.end: [0.5, 0.9]",
+    )
+    (error,) = errors_of(tmp_path, text)
+    assert error == "study.yaml:6: methods.0: begin (0.6) must be smaller than end (0.5)"

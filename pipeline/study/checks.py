@@ -8,7 +8,7 @@ from pipeline.config_shape import models_in, tag
 from pipeline.methods import AnyMethod
 from pipeline.study.cells import Arm, slug
 from pipeline.study.schema import Range, StudyFile, Variant
-from pipeline.study.settings import GRID, settings_of
+from pipeline.study.settings import GRID, settings_of, shown, target
 
 Finding = tuple[KeyPath, str]  # a path in the study and what is wrong there
 NOT_IN_SET = {
@@ -56,17 +56,27 @@ def _check_variant(path: KeyPath, variant: Variant, file: StudyFile) -> Iterator
     for key, values in variant.axes.items():
         yield from _axis((*path, "axes", key), key, values, file)
         yield from _method(path, (*path, "axes", key), key, variant)
+        yield from _repeated((*path, "axes", key), key, variant, file)
     for name, values in variant.settings.items():
         for key, value in values.items():
             here = (*path, "settings", name, key)
             yield from _unsettable(here[:-1], {key: value})
             yield from _method(path, here, key, variant)
+            yield from _repeated(here, key, variant, file)
     if variant.reference is not None:
         named = settings_of(variant)
         if isinstance(variant.reference, Mapping) and variant.reference not in named.values():
             yield (*path, "reference"), f"is none of the variant's settings: {quoted(named)}"
         elif isinstance(variant.reference, str) and variant.reference not in named:
             yield (*path, "reference"), f"there is no setting {variant.reference!r}. Give one of {quoted(named)}"
+
+
+def _repeated(path: KeyPath, key: str, variant: Variant, file: StudyFile) -> Iterator[Finding]:
+    """A setting of a variant that is a condition of the study as well."""
+    ours = target(key, variant)
+    for condition in file.axes:
+        if f"{ours}.".startswith(f"{condition}.") or f"{condition}.".startswith(f"{ours}."):
+            yield path, f"is a condition of the study already (axes.{condition}). Remove one of the two"
 
 
 def _axis(path: KeyPath, key: str, values: list | Range, file: StudyFile) -> Iterator[Finding]:
@@ -78,8 +88,12 @@ def _axis(path: KeyPath, key: str, values: list | Range, file: StudyFile) -> Ite
             yield path, f"min must be less than max, but they are {values.low} and {values.high}"
         elif values.scale == "log" and values.low <= 0:
             yield path, f"a log scale begins above 0, not at {values.low}"
-    elif len({(type(value), value) for value in values}) < len(values):
-        yield path, "a value is given twice: every value may occur once"
+        elif values.scale == "log" and values.step is not None and values.step <= 1:
+            yield path, f"step is a factor on a log scale, so it is more than 1, not {values.step}"
+        elif values.scale == "linear" and values.step is not None and values.step > values.high - values.low:
+            yield path, f"the step {values.step} is longer than the range"
+    elif len({(isinstance(value, bool), shown(value)) for value in values}) < len(values):
+        yield path, "a value is given twice (to six digits): every value may occur once"
 
 
 def _method(variant_path: KeyPath, path: KeyPath, key: str, variant: Variant) -> Iterator[Finding]:
@@ -92,13 +106,13 @@ def _method(variant_path: KeyPath, path: KeyPath, key: str, variant: Variant) ->
 
 def _names(file: StudyFile) -> Iterator[Finding]:
     """Arms whose folders would have equal names."""
-    slugs: dict[str, str] = {}
+    slugs: dict[str, Arm] = {}
     for name, variant in file.variants.items():
         for setting in settings_of(variant):
-            arm = Arm(name, setting, {}).name
-            if slugs.setdefault(slug(arm), arm) != arm:
+            arm = Arm(name, setting, {})
+            if slugs.setdefault(slug(arm.name), arm) != arm:
                 path = ("variants", name, "settings", setting) if variant.settings else ("variants", name)
-                yield path, f"its runs would be named like those of {slugs[slug(arm)]!r}. Rename one"
+                yield path, f"its runs would be named like those of {slugs[slug(arm.name)].name!r}. Rename one"
 
 
 def _search(file: StudyFile) -> Iterator[Finding]:

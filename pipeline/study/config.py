@@ -33,13 +33,15 @@ from pipeline.study.settings import shown as short
 
 Condition = dict[str, object]
 Arms = list[tuple[Arm, Experiment]]
+MOST_PROBED = 256  # combinations of a search's values that are looked at before it begins
 
 
 @dataclass(frozen=True)
 class Study:
     """A checked study.
 
-    `parts` says by name what decides about its runs: a digest of every variant, the axes, seeds, folds and the search.
+    `parts` says by name what decides about its runs: a digest of every variant, the axes, seeds, folds, the search, and
+    of what is compared with what.
     `cells` are those of a grid in the order in which they run, none for a search.
     """
 
@@ -158,22 +160,25 @@ def _cells(builder: Builder, arm: Arm, conditions: list[Condition], searched: bo
 
 
 def _parts(file: StudyFile, arms: Arms, seeds: tuple, folds: tuple) -> dict[str, str]:
-    """Name to digest of everything that decides which runs there are."""
-    parts = {
-        f"variant {name}": _digest([
+    """Name to digest of everything that decides which runs there are, and which of them were to be compared."""
+    parts = {}
+    for name, variant in file.variants.items():
+        runs = [
             (arm.setting, config_hash(experiment.model_copy(update={"seeds": [0], "name": "one"})))
             for arm, experiment in arms
             if arm.variant == name
-        ])
-        for name in file.variants
-    }  # fmt: skip
+        ]
+        ranges = {key: axis.model_dump() for key, axis in variant.axes.items() if isinstance(axis, Range)}
+        parts[f"variant {name}"] = _digest([runs, ranges])
     search = file.search.model_dump()
+    chosen = {name: (variant.reference_only, reference_setting(variant)) for name, variant in file.variants.items()}
     return {
         **parts,
         "axes": _digest(file.axes),
         "seeds": _digest(seeds),
         "folds": _digest(folds),
         "search": _digest(search),
+        "references": _digest([reference_of(file), chosen]),
     }
 
 
@@ -190,23 +195,42 @@ def _experiments(builder: Builder, problems: list[Problem], broken: set) -> Arms
 
     Without the variants in `broken`, whose settings cannot be told.
     """
-    first, *others = conditions_of(builder.file)
-    arms, found = [], []
-    for name, variant in builder.file.variants.items():
-        if name in broken:
-            continue
-        for arm in _arms(name, variant, builder.file.search.kind == GRID):
+    file, at_conditions, found = builder.file, [], []
+    wanted = [
+        arm
+        for name, variant in file.variants.items()
+        if name not in broken
+        for arm in _arms(name, variant, file.search.kind == GRID)
+    ]
+    for condition in conditions_of(file):
+        at_conditions.append([])
+        for arm in wanted:
             try:
-                arms.append((arm, builder.experiment(arm, first)))
-                for condition in others:
-                    builder.experiment(arm, condition)
+                at_conditions[-1].append((arm, builder.experiment(arm, condition)))
             except ConfigError as error:
                 found += error.problems
     problems += found
-    if not found and any(arm.variant == reference_of(builder.file) for arm, _ in arms):
-        for check in (check_alike, check_objective):
-            problems += _problems(check(arms, builder.file), builder.document)
-    return arms
+    if not found and any(arm.variant == reference_of(file) for arm in wanted):
+        for arms in at_conditions:
+            problems += _problems([*check_alike(arms, file), *check_objective(arms, file)], builder.document)
+        problems += _problems(_whole_numbers(builder, at_conditions[0]), builder.document)
+    return at_conditions[0]
+
+
+def _whole_numbers(builder: Builder, arms: Arms) -> Iterator[Finding]:
+    """Ranges that would try whole numbers only, though their key takes any number."""
+    for arm in {arm.variant: arm for arm, _ in arms}.values():
+        for key, axis in builder.file.variants[arm.variant].axes.items():
+            if isinstance(axis, Range) and axis.step is None and type(axis.low) is type(axis.high) is int:
+                try:
+                    between = Arm(arm.variant, arm.setting, {**arm.values, key: (axis.low + axis.high) / 2 + 0.25})
+                    builder.experiment(between, conditions_of(builder.file)[0])
+                except ConfigError:
+                    continue
+                message = (
+                    f"only whole numbers would be tried. Write min: {axis.low}.0, max: {axis.high}.0, or give step: 1"
+                )
+                yield ("variants", arm.variant, "axes", key), message
 
 
 def _arms(name: str, variant: Variant, grid: bool) -> Iterator[Arm]:
@@ -216,9 +240,9 @@ def _arms(name: str, variant: Variant, grid: bool) -> Iterator[Arm]:
             yield Arm(name, setting, values)
         return
     ends = {key: [axis.low, axis.high] if isinstance(axis, Range) else axis for key, axis in variant.axes.items()}
-    for index in range(max(map(len, ends.values()))):
-        point = {key: values[min(index, len(values) - 1)] for key, values in ends.items()}
-        yield Arm(name, setting_name(point), point)
+    for point in itertools.islice(itertools.product(*ends.values()), MOST_PROBED):
+        values = dict(zip(ends, point, strict=True))
+        yield Arm(name, setting_name(values), values)
 
 
 def _problems(findings: Iterable[Finding], document: Document) -> list[Problem]:

@@ -123,6 +123,7 @@ def test_results_hold_one_row_a_run_with_the_numbers_of_scores_json(complete: Pa
     assert [(row["variant"], int(row["seed"]), int(row["fold"])) for row in found] == [
         (name, seed, fold) for seed, fold in PAIRS for name in VARIANTS
     ]
+    assert {line["variant"] for line in found if line["competes"] == "no"} == {"float, clean labels"}
     for line in [line for line in found if line["variant"] == "baseline"]:
         original = scores(complete, "baseline")[int(line["seed"]), int(line["fold"])]
         assert float(line["f1_mean"]) == original["metrics"]["f1_mean"]
@@ -172,10 +173,24 @@ def test_a_variant_without_any_run_is_missing_not_zero(study: Path):
 
 def test_nothing_done_yet(study: Path):
     shutil.rmtree(study / "runs")
-    (study / "table1.svg").unlink()
     text = report(study)
     assert "**No result yet" in text and "16 of 16 runs are missing" in text
-    assert not (study / "table1.svg").exists()
+    assert "Nothing has finished yet." in text
+
+
+def test_pictures_of_an_earlier_report_go(study: Path):
+    shutil.rmtree(study / "runs")
+    for name in ("figure3-2.svg", "length.svg", "mine.svg"):
+        (study / name).write_text("<svg/>")
+    assert (study / "table1.svg").exists()
+    write_study_report(study)
+    assert [path.name for path in study.glob("*.svg")] == ["mine.svg"]
+
+
+def test_a_reference_alone_has_no_comparison(tmp_path: Path):
+    text = report(write_study(tmp_path, variants={"baseline": VARIANTS["baseline"]}, strengths=(0.5, 2.0)))
+    assert "**No comparison: no other variant competes with baseline.**" in text
+    assert "Nothing has finished yet." not in text and "Nothing to compare with baseline" in text
 
 
 def test_an_undefined_unit_is_named_and_left_out(study: Path):

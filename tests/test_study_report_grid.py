@@ -6,11 +6,14 @@ import math
 import shutil
 import statistics
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from pipeline.reporting.study_sensitivity import DEFINITION
+from pipeline.study.best import write_best
 from pipeline.study.report import write_study_report
+from pipeline.study.results import read_results
 from tests.html_check import HtmlCheck
 from tests.report_sample import edit_json
 from tests.study_sample import RATES, write_grid, write_study
@@ -95,6 +98,45 @@ def test_where_the_reference_wins_it_says_so(study: Path):
     text = report(study)
     assert headline(text).startswith("No variant beats baseline anywhere; the nearest is ")
     assert "Below baseline with 95 % confidence: dropout and quantization (at noise 0 % to 80 %)." in text
+
+
+def test_no_clear_winner_is_no_pass_though_another_is_clearly_worse(study: Path):
+    for rate in RATES:
+        set_accuracy(study, "baseline", rate, dict.fromkeys(SEEDS, 0.6))
+        set_accuracy(study, "dropout-rate-0.1", rate, {1: 0.62, 2: 0.59, 3: 0.61})
+        set_accuracy(study, "quantization-W4-A4", rate, {1: 0.3, 2: 0.301, 3: 0.302})
+    text = report(study)
+    assert headline(text).startswith("No clear winner") and "Below baseline with 95 % confidence" in text
+    assert '<section class="verdict unverified">' in (study / "report.html").read_text()
+
+
+def test_a_clear_winner_anywhere_passes(complete: Path):
+    assert '<section class="verdict pass">' in (complete / "report.html").read_text()
+
+
+def test_equal_differences_have_no_interval_and_prove_nothing(study: Path):
+    for rate in RATES:
+        set_accuracy(study, "baseline", rate, dict.fromkeys(SEEDS, 0.6))
+        set_accuracy(study, "dropout-rate-0.1", rate, dict.fromkeys(SEEDS, 0.9))
+    text = report(study)
+    assert headline(text).startswith("No clear winner at noise 0 % (dropout +30.0, no interval, all pairs alike)")
+    assert "+30.0 to +30.0" not in text
+
+
+def test_memorisation_is_told_apart_only_beyond_its_interval(study: Path):
+    for seed in SEEDS:
+        for arm, share in (
+            ("baseline", 0.5),
+            ("dropout-rate-0.1", 0.5 + 0.1 * (seed - 2)),
+            ("quantization-W4-A4", 0.1),
+        ):
+            share += 0.001 * seed * (arm == "baseline")
+            edit_json(scores_path(study, arm, 0.8, seed), train_noisy_fit=share)
+    told = "Wrong training labels memorised at noise 80 %: "
+    assert told + "fewer by quantization (10.0 %) than by baseline (50.2 %), 95 % intervals." in report(study)
+    for seed in SEEDS:
+        edit_json(scores_path(study, "quantization-W4-A4", 0.8, seed), train_noisy_fit=0.5 + 0.1 * (2 - seed))
+    assert told + "no clear difference to baseline in memorisation." in report(study)
 
 
 def test_one_pair_each_proves_nothing(tmp_path: Path):
@@ -196,8 +238,8 @@ def test_results_have_a_column_a_condition_and_setting_and_no_time(complete: Pat
     with (complete / "results.csv").open(newline="") as file:
         found = list(csv.DictReader(file))
     assert len(found) == 6 * 3 * 3
-    first = ["variant", "setting", "noise.rate", "dropout.rate", "quantization.weight_bits"]
-    assert list(found[0])[:5] == first
+    first = ["variant", "setting", "competes", "noise.rate", "dropout.rate", "quantization.weight_bits"]
+    assert list(found[0])[:6] == first
     line = next(line for line in found if (line["setting"], line["noise.rate"], line["seed"]) == ("W8/A8", "0.4", "2"))
     assert (line["quantization.activation_bits"], line["dropout.rate"], line["fold"]) == ("8", "", "")
     original = json.loads(scores_path(complete, "quantization-W8-A8", 0.4, 2).read_text())
@@ -209,6 +251,19 @@ def test_results_have_a_column_a_condition_and_setting_and_no_time(complete: Pat
         timed = list(csv.DictReader(file))
     assert [row["setting"] for row in timed] == [row["setting"] for row in found]
     assert (timed[0]["seconds"], timed[0]["int8_ms"]) == ("63.5", "0.574")
+
+
+def test_a_setting_that_is_also_a_condition_does_not_overwrite_it(study: Path):
+    record = json.loads((study / "study.json").read_text())
+    for cell in record["cells"]:
+        if cell["variant"] == "quantization":
+            cell["values"]["noise.rate"] = 0.9
+    (study / "study.json").write_text(json.dumps(record))
+    write_study_report(study)
+    for table in ("results.csv", "timings.csv"):
+        with (study / table).open(newline="") as file:
+            found = [line for line in csv.DictReader(file) if line["variant"] == "quantization"]
+        assert {line["noise.rate"] for line in found} == {str(rate) for rate in RATES}
 
 
 def test_results_do_not_change_with_the_time_a_run_took(study: Path):
@@ -231,13 +286,34 @@ def test_the_method_note_says_what_is_shared_and_what_is_not(study: Path):
     assert "all 6 comparisons with baseline together" in note
 
 
+def test_what_distinguishes_any_pair_is_an_exception(study: Path):
+    for rate, name, value in ((0.4, "epochs: 30", "epochs: 15"), (0.8, "train_examples: 6000", "train_examples: 3000")):
+        path = study / "runs" / f"dropout-rate-0.5-{rate}-seed3-1a2b3c4d" / "resolved.yaml"
+        assert name in path.read_text()
+        path.write_text(path.read_text().replace(name, value))
+    assert "dropout (rate 0.5) (by train.epochs, data.train_examples) differs from baseline" in report(study)
+
+
 def test_the_best_file_is_named_only_where_it_is(study: Path):
     assert "best.yaml" not in report(study)
     (study / "best.yaml").write_text("name: best\n")
-    assert (
-        "best mean validation accuracy as an experiment of its own, at the base experiment's own noise.rate"
-        in report(study)
-    )
+    text = report(study)
+    assert "best mean validation accuracy as an experiment of its own" in text
+    assert "runs it at the base experiment's own noise.rate, not at the study's conditions." in text
+
+
+def test_without_an_objective_no_best_file_is_named(study: Path):
+    (study / "best.yaml").write_text("name: best\n")
+    edit_json(study / "study.json", search={"kind": "grid", "trials": None, "objective": None, "seed": 0})
+    assert "best.yaml" not in report(study)
+
+
+def test_a_best_file_of_an_earlier_report_goes_where_no_arm_is_done(study: Path):
+    shutil.rmtree(study / "runs")
+    (study / "best.yaml").write_text("name: best\n")
+    wanted = SimpleNamespace(search=SimpleNamespace(objective="val_accuracy"))
+    write_best(wanted, read_results(study), study)
+    assert not (study / "best.yaml").exists()
 
 
 def test_a_large_study_lists_only_what_is_not_done(plain_grid: Path, tmp_path: Path):

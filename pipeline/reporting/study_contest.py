@@ -3,19 +3,22 @@
 from collections.abc import Iterable, Sequence
 from typing import Literal
 
-from pipeline.au_intervals import Difference, paired_difference
+from pipeline.au_intervals import Difference
 from pipeline.reporting import words
+from pipeline.reporting.study_difference import paired_difference
 from pipeline.reporting.study_numbers import ArmNumbers, ConditionNumbers, StudyNumbers, paired
 from pipeline.reporting.study_words import condition_names, conditions_listed
 from pipeline.study.results import Results
 
-Sureness = Literal["sure", "likely", "chance", "one pair"]
+Sureness = Literal["sure", "likely", "chance", "alike", "one pair"]
 SURENESS: dict[Sureness, str] = {
     "sure": "hardly chance",
     "likely": "likely but not certain",
     "chance": "may be chance",
+    "alike": "all pairs alike, which gives no interval",
     "one pair": "one pair of runs only, so it may be chance",
 }
+ALIKE = "no interval, all pairs alike"
 MOST_SHOWN = 6  # conditions with an interval each in the headline
 
 
@@ -28,7 +31,7 @@ def ranking(table: ConditionNumbers) -> list[ArmNumbers]:
 def sureness(row: ArmNumbers) -> Sureness:
     """How sure it is that an arm above the reference is better; `likely` only counting no other comparison."""
     if row.difference.low is None:
-        return "one pair"
+        return "alike" if row.difference.pairs > 1 else "one pair"
     if row.difference.low <= 0:
         return "chance"
     return "sure" if row.adjusted.low > 0 else "likely"
@@ -44,9 +47,9 @@ def lead(results: Results, numbers: StudyNumbers, table: ConditionNumbers) -> Di
 
 
 def in_points(difference: Difference) -> str:
-    """The interval as `+0.4 to +2.1`, a dash if there is none."""
+    """The interval as `+0.4 to +2.1`, why there is none, or a dash for fewer than two pairs."""
     if difference.low is None:
-        return words.NOT_APPLICABLE
+        return ALIKE if difference.pairs > 1 else words.NOT_APPLICABLE
     return f"{signed(difference.low)} to {signed(difference.high)}"
 
 
@@ -88,6 +91,8 @@ def _nothing(numbers: StudyNumbers) -> str:
     done = dict.fromkeys(row.variant for table in numbers.conditions for row in ranking(table))
     if not done:
         return f"No result yet: no run of {numbers.reference} is done, or none beside it."
+    if numbers.comparisons == 0:
+        return f"No comparison: no other variant competes with {numbers.reference}."
     return f"No comparison yet: only {words.listing(list(done))} is done."
 
 
@@ -108,7 +113,7 @@ def with_interval(difference: Difference) -> str:
     """`+12.2 points (95 % interval +10.1 to +14.3, 3 pairs)`."""
     change = words.points(difference.mean)
     if difference.low is None:
-        return f"{change} (one pair of runs)"
+        return f"{change} ({ALIKE})" if difference.pairs > 1 else f"{change} (one pair of runs)"
     return f"{change} (95 % interval {in_points(difference)}, {difference.pairs} pairs)"
 
 
@@ -117,6 +122,8 @@ def _sentence(best: ArmNumbers, numbers: StudyNumbers) -> str:
     match sureness(best):
         case "one pair":
             return "One pair of runs only: it may be chance."
+        case "alike":
+            return f"All {best.difference.pairs} pairs differ by the same, which gives no interval."
         case "chance":
             return f"It may be chance ({interval})."
         case "likely":
@@ -164,7 +171,7 @@ def _each(tables: Sequence[ConditionNumbers], numbers: StudyNumbers) -> str:
 
 def brief(difference: Difference) -> str:
     """`+12.2, +10.1 to +14.3`, in points."""
-    interval = "" if difference.low is None else f", {in_points(difference)}"
+    interval = "" if difference.pairs < 2 else f", {in_points(difference)}"
     return signed(difference.mean) + interval
 
 

@@ -63,12 +63,13 @@ def _table(
 
 
 def _first(results: Results, cell: Result) -> dict[str, object]:
-    """What a run is of: trial in a search, variant, setting, a column a condition's key and a setting's key, seed, fold."""
-    keys = dict.fromkeys(key for each in results.cells for key in each.values)
+    """What a run is of: trial in a search, arm, whether it competes, a column a condition's and a setting's key, seed, fold."""
+    keys = dict.fromkeys(key for each in results.cells for key in each.values if key not in results.axes)
     return {
         **({} if results.search.kind == "grid" else {"trial": cell.trial}),
         "variant": cell.variant,
         "setting": cell.setting,
+        "competes": "yes" if results.competes(cell.variant) else "no",
         **{key: cell.condition[key] for key in results.axes},
         **{key: cell.values.get(key) for key in keys},
         "seed": cell.seed,

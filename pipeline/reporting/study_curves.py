@@ -3,9 +3,10 @@
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
 
-from pipeline.au_intervals import Difference, paired_difference
+from pipeline.au_intervals import Difference
 from pipeline.reporting.read import number
 from pipeline.reporting.series import Point
+from pipeline.reporting.study_difference import paired_difference
 from pipeline.reporting.study_numbers import ArmNumbers, StudyNumbers
 from pipeline.reporting.summary import Spread, spread
 from pipeline.study.results import Condition, Pair, Result, Results

@@ -1,5 +1,6 @@
 """The figures of a study: sections of its report, and the same pictures as files of their own."""
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -48,3 +49,9 @@ def figure_files(results: Results, numbers: StudyNumbers) -> dict[str, str]:
                 figure.panels, figure.key, columns_of(figure.panels)
             )
     return files
+
+
+def is_figure_file(name: str) -> bool:
+    """Whether `figure_files` of any study may give a file this name."""
+    anchors = "|".join(topic.anchor for topic in TOPICS)
+    return re.fullmatch(rf"({anchors})(-\d+)?\.svg", name) is not None

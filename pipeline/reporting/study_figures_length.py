@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from statistics import fmean
 
-from pipeline.au_intervals import paired_difference
 from pipeline.reporting import words
 from pipeline.reporting.blocks import Block, Figure, KeyEntry, Paragraph
 from pipeline.reporting.chart_frame import Frame
@@ -22,6 +21,7 @@ from pipeline.reporting.study_curves import (
     standing_cells,
     usual_condition,
 )
+from pipeline.reporting.study_difference import paired_difference
 from pipeline.reporting.study_figure_words import competing, counted, epoch_table, not_done, one_decimal, paired_by
 from pipeline.reporting.study_figures_loss import emphasised
 from pipeline.reporting.study_figures_stale import stale_blocks

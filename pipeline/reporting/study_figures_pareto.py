@@ -17,22 +17,27 @@ from pipeline.reporting.summary import Spread, spread
 from pipeline.reporting.xy_chart import short_label
 from pipeline.study.results import Result, Results
 
-KINDS, KIND = ("int4", "int8", "float32"), "*"
+KINDS, KIND = ("int8", "float32"), "*"  # the first that a run has: it decides as what was scored
 MOST_WHISKERS = 12
 CAPTION = (
-    "One point an arm: mean score over n = {n} runs{whiskers}; left its smallest file, right its fastest, which is int4 or "
-    "int8 for a quantized network and float32 for any other (the table says which). Latency: mean over the runs of the "
-    "median of one image on the processor that ran the study. Joined: arms that no other beats both in score and in cost, by "
-    "their means; scores that differ by less than their spread are no order. Costs are on a logarithmic scale."
+    "One point an arm: mean score over n = {n} runs{whiskers}; size (left) and latency (right) of the file that computes what "
+    "was scored: int8 for a quantized network, float32 for any other.{int4} Latency: mean over the runs of the "
+    "median of one image on the processor that ran the study, in brackets below from the fastest to the slowest run; "
+    "other runs may have trained on the same cores meanwhile, "
+    "so small differences say nothing. Joined: arms that no other beats both in score and in cost, by their means; scores "
+    "that differ by less than their spread are no order. Costs are on a logarithmic scale."
 )
+INT4 = " A packed int4 file is smaller, but decides otherwise on some images, so it is not shown."
 
 
 @dataclass(frozen=True)
 class Cost:
-    """The cheapest of an arm's files in bytes or ms."""
+    """The mean over an arm's runs in bytes or ms, of one kind of file, with the lowest and the highest run."""
 
     kind: str
     value: float
+    low: float
+    high: float
 
 
 @dataclass(frozen=True)
@@ -61,16 +66,19 @@ def pareto_blocks(results: Results, numbers: StudyNumbers) -> Iterator[Block]:
     panels = []
     if sized:
         costs = [arm.size.value / 1000 for arm in sized]
-        panels.append(_panel(results, f"{title}, by size", unit, "smallest file (kB)", sized, costs))
+        panels.append(_panel(results, f"{title}, by size", unit, "file (kB)", sized, costs))
     if timed:
         costs = [arm.latency.value for arm in timed]
-        panels.append(_panel(results, f"{title}, by latency", unit, "fastest file, one image (ms)", timed, costs))
+        panels.append(_panel(results, f"{title}, by latency", unit, "one image (ms)", timed, costs))
     whiskers = "; bars: standard deviation" if len(arms) <= MOST_WHISKERS else ""
+    int4 = INT4 * any(number(cell.verification, "size_bytes", "int4") for cell in results.cells)
     found = sorted({arm.score.n for arm in arms})
     n = str(found[0]) if len(found) == 1 else f"{found[0]} to {found[-1]}"
     unknown = [arm_name(arm.variant, arm.setting) for arm in arms if not arm.size or not arm.latency]
     missing = f" Without a size or a latency, so left out: {', '.join(unknown)}." if unknown else ""
-    yield Figure(CAPTION.format(n=n, whiskers=whiskers) + missing, tuple(panels), numbers=_table(results, arms))
+    yield Figure(
+        CAPTION.format(n=n, whiskers=whiskers, int4=int4) + missing, tuple(panels), numbers=_table(results, arms)
+    )
 
 
 def _arm(results: Results, numbers: StudyNumbers, variant: str, setting: str) -> Arm | None:
@@ -79,19 +87,18 @@ def _arm(results: Results, numbers: StudyNumbers, variant: str, setting: str) ->
     if score is None:
         return None
     return Arm(
-        variant, setting, score, _cheapest(cells, "size_bytes", KIND), _cheapest(cells, "latency_ms", KIND, "median")
+        variant, setting, score, _cost_of(cells, "size_bytes", KIND), _cost_of(cells, "latency_ms", KIND, "median")
     )
 
 
-def _cheapest(cells: Sequence[Result], *path: str) -> Cost | None:
-    """The kind of file with the least mean over the runs that have it; `path` in verification.json, KIND for the kind."""
-    means = []
+def _cost_of(cells: Sequence[Result], *path: str) -> Cost | None:
+    """Of the first kind of file that any run has; `path` in verification.json, KIND for the kind."""
     for kind in KINDS:
         keys = [kind if key == KIND else key for key in path]
         values = [value for cell in cells if (value := number(cell.verification, *keys)) is not None]
         if values:
-            means.append(Cost(kind, fmean(values)))
-    return min(means, key=lambda cost: cost.value, default=None)
+            return Cost(kind, fmean(values), min(values), max(values))
+    return None
 
 
 def _panel(results: Results, title: str, unit: str, cost_name: str, arms: Sequence[Arm], costs: Sequence[float]) -> str:
@@ -118,10 +125,16 @@ def _label(results: Results, arm: Arm) -> str:
 def _table(results: Results, arms: Sequence[Arm]) -> Table:
     rows = []
     for arm in arms:
-        size, latency = _cost(arm.size, words.kilobytes), _cost(arm.latency, words.milliseconds)
-        rows.append((arm_name(arm.variant, arm.setting), score_cell(arm.score), size, latency))
-    return Table(("arm", "score (%)", "smallest file", "fastest file"), tuple(rows))
+        costs = [(arm.size, words.kilobytes), (arm.latency, words.milliseconds)]
+        kind = next((cost.kind for cost, _ in costs if cost), words.MISSING)
+        shown = [_shown(cost, text) for cost, text in costs]
+        rows.append((arm_name(arm.variant, arm.setting), score_cell(arm.score), kind, *shown))
+    return Table(("arm", "score (%)", "file", "size", "latency"), tuple(rows))
 
 
-def _cost(cost: Cost | None, text: Callable[[float], str]) -> str:
-    return words.MISSING if cost is None else f"{text(cost.value)} ({cost.kind})"
+def _shown(cost: Cost | None, text: Callable[[float], str]) -> str:
+    """Such as `0.57 ms (0.55 ms to 0.61 ms)`, the mean alone where the runs are alike."""
+    if cost is None:
+        return words.MISSING
+    low, high = text(cost.low), text(cost.high)
+    return text(cost.value) + (f" ({low} to {high})" if low != high else "")

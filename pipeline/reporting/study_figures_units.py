@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator
 
-from pipeline.au_intervals import Difference, paired_difference
+from pipeline.au_intervals import Difference
 from pipeline.reporting.blocks import Block, Figure, Paragraph, Table
 from pipeline.reporting.interval_plot import IntervalRow, Layout, interval_plot, interval_range
 from pipeline.reporting.series_style import styles
 from pipeline.reporting.study_curves import standing_cells, usual_condition
+from pipeline.reporting.study_difference import paired_difference
 from pipeline.reporting.study_figure_words import competing, gain_cell, not_done, paired_by
 from pipeline.reporting.study_numbers import StudyNumbers, paired
 from pipeline.reporting.study_words import at

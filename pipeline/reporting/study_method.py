@@ -34,7 +34,7 @@ NOT_COMPARED = ("data.folds",)
 def method_blocks(results: Results, numbers: StudyNumbers) -> Iterable[Block]:
     """What is shared, the corruption, the statistics, the epoch that counts, the intervals."""
     configs = [cell.config for cell in results.cells if cell.config]
-    yield Paragraph(SHARED + _exceptions(results))
+    yield Paragraph(SHARED + _exceptions(results, numbers))
     if noise := _noise(configs):
         yield Paragraph(noise)
     statistics = {
@@ -84,23 +84,27 @@ def _intervals(numbers: StudyNumbers) -> str:
     )
 
 
-def _exceptions(results: Results) -> str:
+def _exceptions(results: Results, numbers: StudyNumbers) -> str:
     """What else than its methods distinguishes a variant from the reference, by the configurations of its runs."""
     found: dict[str, list[str]] = {}
     for variant, setting in results.arms:
-        keys = next(
-            (_differing(*both) for both in _pairs(results, variant, setting)),
-            [],
-        )
+        pairs = _pairs(results, numbers, variant, setting)
+        keys = dict.fromkeys(key for both in pairs for key in _differing(*both))
         if keys:
             found.setdefault(", ".join(keys), []).append(arm_name(variant, setting))
     listed = [f"{words.listing(arms)} (by {keys})" for keys, arms in found.items()]
     return f" Other than by its methods, {words.listing(listed)} differs from {results.reference}." if listed else ""
 
 
-def _pairs(results: Results, variant: str, setting: str) -> Iterable[tuple[Result, Result]]:
+def _pairs(results: Results, numbers: StudyNumbers, variant: str, setting: str) -> Iterable[tuple[Result, Result]]:
+    """Its cells, each with the one of the reference at the setting that stands for it."""
+    chosen = numbers.chosen[results.reference]
+    if chosen is None:
+        return
     reference = {
-        (tuple(cell.condition.values()), cell.pair): cell for cell in results.select(results.reference) if cell.config
+        (tuple(cell.condition.values()), cell.pair): cell
+        for cell in results.select(results.reference, chosen)
+        if cell.config
     }
     for cell in results.select(variant, setting):
         other = reference.get((tuple(cell.condition.values()), cell.pair))

@@ -3,19 +3,20 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from pipeline.au_intervals import Difference, paired_difference
+from pipeline.au_intervals import Difference
 from pipeline.reporting.read import mapping, number
+from pipeline.reporting.study_difference import paired_difference
 from pipeline.reporting.summary import Spread, spread
 from pipeline.reporting.terms import Terms, terms_of, truth_known
 from pipeline.study.results import Condition, Pair, Result, Results
 
-LEVEL = 0.95
+LEVEL, MEMORISED = 0.95, "train_noisy_fit"
 Pairs = dict[Pair, float | None]
 
 
 @dataclass(frozen=True)
 class ArmNumbers:
-    """One arm at one condition; shares in [0, 1]. `difference` is to the reference, `adjusted` with a wider interval.
+    """One arm at one condition; shares in [0, 1]. Differences are to the reference, `adjusted` with a wider interval.
 
     `lost`: the score of the epoch best on the test set minus that of the epoch that counts.
     """
@@ -32,6 +33,7 @@ class ArmNumbers:
     lost: Spread | None
     difference: Difference
     adjusted: Difference
+    memorised_difference: Difference
 
 
 @dataclass(frozen=True)
@@ -143,7 +145,8 @@ def _row(
 ) -> ArmNumbers:
     cells = _at(results, variant, chosen, condition)
     scores = paired(cells, *named.score)
-    reference = paired(_at(results, results.reference, chosen, condition), *named.score)
+    others = _at(results, results.reference, chosen, condition)
+    reference = paired(others, *named.score)
     return ArmNumbers(
         variant=variant,
         setting=chosen[variant] or "",
@@ -152,11 +155,12 @@ def _row(
         score=spread(scores.values()),
         units={unit: _spread(cells, "metrics", "f1", unit) for unit in units},
         noisy=_spread(cells, "metrics_noisy", "f1_mean"),
-        memorised=_spread(cells, "train_noisy_fit"),
+        memorised=_spread(cells, MEMORISED),
         unseen=_spread(cells, "test_noisy_fit"),
         lost=spread(oracle_loss(cell, named) for cell in cells),
         difference=paired_difference(scores, reference, LEVEL),
         adjusted=paired_difference(scores, reference, 1 - (1 - LEVEL) / max(comparisons, 1)),
+        memorised_difference=paired_difference(paired(cells, MEMORISED), paired(others, MEMORISED), LEVEL),
     )
 
 

@@ -3,11 +3,12 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from pipeline.au_intervals import Difference, paired_difference
+from pipeline.au_intervals import Difference
 from pipeline.reporting import words
 from pipeline.reporting.blocks import Block, Paragraph, Table, Tile
 from pipeline.reporting.read import number
 from pipeline.reporting.study_contest import in_points
+from pipeline.reporting.study_difference import paired_difference
 from pipeline.reporting.study_numbers import Pairs, StudyNumbers, objective_of
 from pipeline.reporting.study_words import arm_name
 from pipeline.reporting.summary import Spread, spread
@@ -89,6 +90,8 @@ def search_headline(results: Results, numbers: StudyNumbers) -> str:
 
 
 def _sure(difference: Difference) -> str:
+    if difference.low is None and difference.pairs > 1:
+        return f"All {difference.pairs} pairs differ by the same, which gives no interval."
     if difference.low is None:
         return "One pair of runs only: it may be chance."
     interval = f"95 % interval {in_points(difference)}, {difference.pairs} pairs"
@@ -113,7 +116,7 @@ def search_tiles(results: Results, numbers: StudyNumbers) -> list[Tile]:
     best = best_trial(results, numbers)
     if best is None:
         return [trials]
-    interval = "" if best.difference.low is None else f" ({in_points(best.difference)})"
+    interval = "" if best.difference.pairs < 2 else f" ({in_points(best.difference)})"
     gain = f"{words.points(best.difference.mean)} over {results.reference}{interval}"
     unknown = best.variant == results.reference or best.difference.mean is None
     name = f"{arm_name(best.variant, best.setting)}, trial {best.name}"

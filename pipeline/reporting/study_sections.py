@@ -27,8 +27,8 @@ COMPARISONS = (
     "Of many comparisons some look significant by chance: the adjusted interval (Bonferroni) holds for all together."
 )
 BEST_FILE = (
-    "best.yaml in this folder is the setting with the best mean {objective} as an experiment of its own{where}: python -m "
-    "pipeline.run --config best.yaml repeats it."
+    "best.yaml in this folder is the setting with the best mean {objective} as an experiment of its own: python -m "
+    "pipeline.run --config best.yaml {what}."
 )
 
 
@@ -168,7 +168,8 @@ def _dots(row: ArmNumbers, values: Spread | None, numbers: StudyNumbers) -> DotR
 
 def _configuration(results: Results, config_text: str, best_file: bool) -> Iterable[Block]:
     yield Code(results.command)
-    if best_file:
-        where = f", at the base experiment's own {', '.join(results.axes)}" if results.axes else ""
-        yield Paragraph(BEST_FILE.format(objective=OBJECTIVES[results.search.objective], where=where))
+    if best_file and results.search.objective:
+        own = f"runs it at the base experiment's own {words.listing(list(results.axes))}, not at the study's conditions"
+        what = own if results.axes else "repeats it"
+        yield Paragraph(BEST_FILE.format(objective=OBJECTIVES[results.search.objective], what=what))
     yield Code(config_text.rstrip("\n"), "study.yaml")

@@ -105,7 +105,7 @@ def _points(difference: Difference) -> str:
 
 
 def _interval(difference: Difference) -> str:
-    return "" if difference.low is None else f" ({in_points(difference)})"
+    return "" if difference.pairs < 2 else f" ({in_points(difference)})"
 
 
 def _choices(choices: list[tuple[str, Choice]]) -> Table:

@@ -3,8 +3,9 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from pipeline.au_intervals import Difference, paired_difference, paired_gain
+from pipeline.au_intervals import Difference
 from pipeline.reporting.read import number
+from pipeline.reporting.study_difference import paired_difference, paired_gain
 from pipeline.reporting.study_numbers import StudyNumbers, paired
 from pipeline.reporting.study_sensitivity import Sensitivity, clearly_less, complete, cube, sensitivity_of
 from pipeline.reporting.summary import Spread, spread

@@ -106,7 +106,7 @@ def _difference(row: ArmNumbers) -> str:
         return words.NOT_APPLICABLE  # the study asks for none
     if row.difference.mean is None:
         return words.MISSING
-    interval = "" if row.difference.low is None else f" ({in_points(row.difference)})"
+    interval = "" if row.difference.pairs < 2 else f" ({in_points(row.difference)})"
     return signed(row.difference.mean) + interval
 
 

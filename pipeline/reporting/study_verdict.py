@@ -17,8 +17,9 @@ from pipeline.reporting.study_contest import (
     where,
     with_interval,
 )
+from pipeline.reporting.study_memorised import memorised_sentences
 from pipeline.reporting.study_numbers import ArmNumbers, ConditionNumbers, StudyNumbers
-from pipeline.reporting.study_search import search_headline, search_sentences, search_tiles
+from pipeline.reporting.study_search import best_trial, search_headline, search_sentences, search_tiles
 from pipeline.reporting.study_setting_words import setting_sentences
 from pipeline.reporting.study_settings import VariantSettings
 from pipeline.reporting.study_words import at, condition_name, condition_names
@@ -41,21 +42,40 @@ def judge_study(results: Results, numbers: StudyNumbers, settings: tuple[Variant
         *_leads(results, numbers),
         *(setting_sentences(results, numbers, settings) if grid else search_sentences(results, numbers)),
         *_worse(numbers),
-        *_memorised(numbers),
+        *memorised_sentences(numbers),
         *_apart(numbers),
     ]
     return Verdict(
-        state="unfinished" if missing else "pass" if _anything_clear(numbers) else "unverified",
+        state="unfinished" if missing else "pass" if _is_clear(results, numbers) else "unverified",
         headline=headline(numbers) if grid else search_headline(results, numbers),
-        text=" ".join(sentences) or "Nothing has finished yet.",
+        text=" ".join(sentences) or _silent(results, numbers),
         warnings=tuple(warnings),
     )
 
 
-def _anything_clear(numbers: StudyNumbers) -> bool:
-    """Whether any variant is above or below the reference beyond its 95 % interval."""
-    found = [row.difference for table in numbers.conditions for row in table.competing]
-    return any(each.low is not None and not each.low <= 0 <= each.high for each in found)
+def _silent(results: Results, numbers: StudyNumbers) -> str:
+    """What is said where there is nothing to say of a comparison."""
+    if any(cell.scores for cell in results.cells):
+        return f"Nothing to compare with {numbers.reference}: the sections below have what was measured."
+    return "Nothing has finished yet."
+
+
+def _is_clear(results: Results, numbers: StudyNumbers) -> bool:
+    """Whether the headline says something beyond its 95 % interval: a winner somewhere, or that nobody beats the reference."""
+    if results.search.kind != "grid":
+        best = best_trial(results, numbers)
+        return (
+            best is not None
+            and best.difference.low is not None
+            and not best.difference.low <= 0 <= best.difference.high
+        )
+    ranked = [ranking(table)[:2] for table in numbers.conditions if len(ranking(table)) > 1]
+    beaten = [best for best, _ in ranked if best.variant != numbers.reference]
+    if beaten:
+        return any(map(is_clear, beaten))
+    return bool(ranked) and all(
+        second.difference.low is not None and second.difference.high < 0 for _, second in ranked
+    )
 
 
 def _scores(numbers: StudyNumbers) -> Iterable[str]:
@@ -110,23 +130,6 @@ def _worse(numbers: StudyNumbers) -> Iterable[str]:
         yield f"Below {numbers.reference} with 95 % confidence: {'; '.join(named)}."
 
 
-def _memorised(numbers: StudyNumbers) -> Iterable[str]:
-    """Of the last condition where it is known: with axes in rising order the noisiest."""
-    for table in reversed(numbers.conditions):
-        shares = [row for row in table.competing if row.memorised]
-        if len(shares) > 1:
-            least, most = (_share(pick(shares, key=lambda row: row.memorised.mean)) for pick in (min, max))
-            verb = "reproduced" if any(row.unseen for row in shares) else "memorised"
-            yield f"Wrong training labels {verb}{at(table.condition)}: fewest by {least}, most by {most}."
-            return
-
-
-def _share(row: ArmNumbers) -> str:
-    """What a network gets wrong of people it never saw, it gets wrong without memorising."""
-    unseen = f"; {words.percent(row.unseen.mean)} of unseen people's" if row.unseen else ""
-    return f"{row.variant} ({words.percent(row.memorised.mean)}{unseen})"
-
-
 def _apart(numbers: StudyNumbers) -> Iterable[str]:
     if len(numbers.conditions) > MOST_SHOWN:
         return
@@ -176,5 +179,5 @@ def _condition_tile(table: ConditionNumbers, numbers: StudyNumbers) -> Tile:
 
 
 def _gain(row: ArmNumbers) -> str:
-    interval = "one pair" if row.difference.low is None else in_points(row.difference)
+    interval = "one pair" if row.difference.pairs < 2 else in_points(row.difference)
     return f"{words.points(row.difference.mean)} ({interval})"

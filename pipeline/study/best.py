@@ -42,10 +42,11 @@ def best_arm(results: Results, objective: str | None) -> Best | None:
 
 
 def write_best(study: Study, results: Results, folder: Path) -> None:
-    """Write best.yaml, if any arm is done; at the base's own settings where the study has conditions."""
+    """Write best.yaml at the base's own settings where the study has conditions; remove an older one if no arm is done."""
     objective = study.search.objective
     best = best_arm(results, objective)
     if best is None:
+        (folder / BEST).unlink(missing_ok=True)
         return
     experiment = study.builder.experiment(best.arm, {}).model_copy(update={"name": f"{study.name}-best"[:100]})
     where = f" over {', '.join(study.axes)}" if study.axes else ""

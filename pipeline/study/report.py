@@ -1,13 +1,13 @@
 """Write results.csv, timings.csv, report.html, report.md and figures of a study: a pure function of its folder."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from pipeline.reporting import html, markdown
 from pipeline.reporting.blocks import Document, Section
 from pipeline.reporting.picture import picture
 from pipeline.reporting.study_csv import write_tables
-from pipeline.reporting.study_figures import figure_files, figure_sections
+from pipeline.reporting.study_figures import figure_files, figure_sections, is_figure_file
 from pipeline.reporting.study_numbers import StudyNumbers, study_numbers
 from pipeline.reporting.study_sections import study_panels, study_sections
 from pipeline.reporting.study_settings import variant_settings
@@ -34,10 +34,19 @@ def write_study_report(folder: Path) -> None:
     write_tables(results, folder)
     write_text(folder / "report.html", html.render(document))
     write_text(folder / "report.md", markdown.render(document))
+    pictures = figure_files(results, numbers)
     if panels := study_panels(numbers):
-        write_text(folder / PICTURE, picture(panels))
-    for name, svg in figure_files(results, numbers).items():
+        pictures[PICTURE] = picture(panels)
+    for name, svg in pictures.items():
         write_text(folder / name, svg)
+    _remove_older(folder, pictures)
+
+
+def _remove_older(folder: Path, written: Collection[str]) -> None:
+    """Pictures of an earlier report that this one does not have."""
+    for path in folder.glob("*.svg"):
+        if path.name not in written and (path.name == PICTURE or is_figure_file(path.name)):
+            path.unlink()
 
 
 def compose_study(

@@ -253,3 +253,8 @@ def test_one_pair_proves_nothing(tmp_path: Path):
 def test_a_folder_that_is_no_study(tmp_path: Path):
     with pytest.raises(UserError, match="there is no study"):
         write_study_report(tmp_path)
+
+
+def test_the_best_setting_of_a_study_without_conditions_is_repeated_by_its_file(study: Path):
+    (study / "best.yaml").write_text("name: best\n")
+    assert "repeats it" in report(study)

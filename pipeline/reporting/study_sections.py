@@ -169,7 +169,9 @@ def _dots(row: ArmNumbers, values: Spread | None, numbers: StudyNumbers) -> DotR
 def _configuration(results: Results, config_text: str, best_file: bool) -> Iterable[Block]:
     yield Code(results.command)
     if best_file and results.search.objective:
-        own = f"runs it at the base experiment's own {words.listing(list(results.axes))}, not at the study's conditions"
-        what = own if results.axes else "repeats it"
+        what = "repeats it"
+        if results.axes:
+            own = words.listing(list(results.axes))
+            what = f"runs it at the base experiment's own {own}, not at the study's conditions"
         yield Paragraph(BEST_FILE.format(objective=OBJECTIVES[results.search.objective], what=what))
     yield Code(config_text.rstrip("\n"), "study.yaml")

@@ -68,13 +68,28 @@ def open_run(folder: Path) -> Iterator[Path]:
 
     Raises UserError if another process writes to it, it cannot be created, or another version of the format made it.
     """
+    with _opened(folder):
+        for leftover in folder.rglob(f"{TEMPORARY}*"):
+            leftover.unlink(missing_ok=True)
+        yield folder
+
+
+@contextmanager
+def open_study(folder: Path) -> Iterator[Path]:
+    """As `open_run` for a folder that holds others' run folders: what they are writing there is left alone."""
+    with _opened(folder):
+        for leftover in folder.glob(f"{TEMPORARY}*"):
+            leftover.unlink(missing_ok=True)
+        yield folder
+
+
+@contextmanager
+def _opened(folder: Path) -> Iterator[None]:
     with _locked(folder):
         _check_format(folder)
         if read_status(folder) is None:
             write_status(folder, "running")
-        for leftover in folder.rglob(f"{TEMPORARY}*"):
-            leftover.unlink()
-        yield folder
+        yield
 
 
 def clear_run(folder: Path) -> None:

@@ -11,12 +11,13 @@ from keras_tuner.src.engine.metrics_tracking import MetricsTracker
 from pipeline.errors import RunFailed, UserError
 from pipeline.run_files import read_json, write_text
 from pipeline.study.config import Study
-from pipeline.study.settings import GRID
+from pipeline.study.settings import GRID, VARIANT
 from pipeline.study.space import hyperparameters
 
 SCORE = "score"
 RUNNING, COMPLETED, FAILED = "RUNNING", "COMPLETED", "FAILED"
 NEVER = 10**9
+SEVERAL, MANY = 3, 6  # trials that failed before anything succeeded
 
 
 class DurableOracle(keras_tuner.Oracle):
@@ -74,8 +75,11 @@ class DurableOracle(keras_tuner.Oracle):
 
     @property
     def all_failed(self) -> bool:
-        """Whether three trials or more have ended, and all of them failed."""
-        return len(self.end_order) >= 3 and all(self.trials[each].status == FAILED for each in self.end_order)
+        """Whether all trials that have ended failed, three or more, and not of one variant alone if fewer than six."""
+        ended = [self.trials[each] for each in self.end_order]
+        variants = {trial.hyperparameters.values.get(VARIANT) for trial in ended}
+        many = len(ended) >= MANY or (len(ended) >= SEVERAL and len(variants) > 1)
+        return many and all(trial.status == FAILED for trial in ended)
 
     def _queue_the_rest(self) -> None:
         """What has begun and is with no worker waits in the queue, the earliest trial last: it is popped first."""

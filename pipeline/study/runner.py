@@ -1,12 +1,13 @@
 """A study from its start to its report: on the machine that leads it, or as help for one that leads elsewhere."""
 
 import sys
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline.errors import RunFailed, UserError
 from pipeline.run_files import read_json, write_text
-from pipeline.run_folder import RUN_FORMAT, open_run, read_status, write_status
+from pipeline.run_folder import RUN_FORMAT, open_study, read_status, write_status
 from pipeline.stopping import StopFlag, Stopped
 from pipeline.study.best import write_best
 from pipeline.study.cells import Cell, is_done
@@ -29,7 +30,7 @@ def lead(study: Study, folder: Path, where: Place, stop: StopFlag, command: str,
 
     Raises UserError, RunFailed if a run failed (the others are done nevertheless), Stopped.
     """
-    with open_run(folder):
+    with open_study(folder):
         before, was_done = recorded(folder), (read_status(folder) or {}).get("state") == "done"
         _accept(study, folder, before, extend)
         _check_formats(study.cells, folder)
@@ -45,9 +46,13 @@ def lead(study: Study, folder: Path, where: Place, stop: StopFlag, command: str,
         except BaseException as error:
             state = "stopped" if isinstance(error, Stopped | KeyboardInterrupt) else "failed"
             write_status(folder, state, message=str(error))
+            _try_to_report(study, folder)
             raise
-        finally:
+        try:
             _write_report(study, folder)
+        except Exception as error:
+            write_status(folder, "failed", message=f"no report: {error}")
+            raise
         write_status(folder, "failed" if failures else "done", message="; ".join(each.cell for each in failures))
     if failures:
         raise RunFailed(_in_words(failures, folder))
@@ -90,6 +95,14 @@ def _record_code(study: Study, folder: Path, command: str, where: Place) -> None
         write_manifest(study, folder, command, known, where.threads)
 
 
+def _try_to_report(study: Study, folder: Path) -> None:
+    """Write what there is after an error, which must not be hidden by one of the report."""
+    try:
+        _write_report(study, folder)
+    except Exception:
+        traceback.print_exc()
+
+
 def _write_report(study: Study, folder: Path) -> None:
     write_best(study, read_results(folder), folder)
     write_study_report(folder)
@@ -126,7 +139,10 @@ def _check_formats(cells: Sequence[Cell], folder: Path) -> None:
 def _is_complete(study: Study, folder: Path, was_done: bool) -> bool:
     if study.cells:
         return all(is_done(cell, folder) for cell in study.cells)
-    return was_done and State(folder, study.digest).oracle.exists() and not _trial_runs(folder, done=False)
+    state = State(folder, study.digest)
+    trials = [read_json(path) or {} for path in state.tuner.glob("trial_*/trial.json")]
+    failed = any(trial.get("status") == "FAILED" for trial in trials)
+    return was_done and state.oracle.exists() and not failed and not _trial_runs(folder, done=False)
 
 
 def _trial_runs(folder: Path, done: bool) -> list[str]:

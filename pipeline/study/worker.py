@@ -11,6 +11,7 @@ from keras_tuner.engine.trial import Trial
 from keras_tuner.errors import FailedTrialError
 from keras_tuner.src import protos
 
+from pipeline.config_problems import ConfigError
 from pipeline.errors import UserError
 from pipeline.stopping import StopFlag
 from pipeline.study.cell_run import CellFailed, run_cell
@@ -21,7 +22,7 @@ from pipeline.study.manifest import write_trial
 from pipeline.study.oracles import SCORE, make_oracle
 from pipeline.study.part import Part, run_part
 from pipeline.study.scores import mean_score, score
-from pipeline.study.settings import GRID
+from pipeline.study.settings import GRID, VARIANT
 from pipeline.study.space import values_of
 
 HEARTBEAT_SECONDS = 30.0
@@ -42,8 +43,8 @@ class StudyTuner(BaseTuner):
     def run_trial(self, trial: Trial) -> dict[str, float]:
         """The score of a trial; raises FailedTrialError if one of its cells failed, Ended if the search must end."""
         study = self.part.study
-        cells = study.cells_of(values_of(trial.hyperparameters.values, study.space))
         try:
+            cells = self._cells(trial)
             if study.search.kind != GRID:
                 write_trial(trial.trial_id, cells, self.part.folder)
             with self._heartbeat(trial):
@@ -57,6 +58,16 @@ class StudyTuner(BaseTuner):
             raise Ended(error) from error
         except Exception as error:
             raise Ended(error) from error
+
+    def _cells(self, trial: Trial) -> tuple[Cell, ...]:
+        """The cells of a trial; a combination that is no valid experiment is a failed trial."""
+        study, values = self.part.study, trial.hyperparameters.values
+        try:
+            return study.cells_of(values_of(values, study.space))
+        except ConfigError as error:
+            log = str(self.part.state.log(self.tuner_id))
+            self._tell("failed", str(values[VARIANT]), f"trial {trial.trial_id}", message=str(error), log=log)
+            raise CellFailed(str(error)) from None
 
     def _run(self, cell: Cell) -> None:
         folder = self.part.folder

@@ -29,6 +29,9 @@ def exit_code(action: Callable[[StopFlag], None], command: str) -> int:
     except Stopped as stopped:
         print(f"{stopped}. The same command goes on from here:\n  {command}", file=sys.stderr)
         return 128 + stopped.signum
+    except KeyboardInterrupt:  # a second Ctrl-C, while the first one's work was still going on
+        print(f"ended at once. The same command goes on from the last checkpoint:\n  {command}", file=sys.stderr)
+        return 130
     return 0
 
 

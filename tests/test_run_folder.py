@@ -290,3 +290,14 @@ def test_the_module_imports_no_tensorflow():
     code = "import sys, pipeline.run_folder; print('tensorflow' in sys.modules or 'tf_keras' in sys.modules)"
     output, errors = python(code).communicate()
     assert output == "False\n", errors
+
+
+def test_a_study_leaves_alone_what_its_runs_are_writing(tmp_path):
+    theirs, ours = tmp_path / "study" / "runs" / "one" / ".tmp-1", tmp_path / "study" / ".tmp-2"
+    theirs.parent.mkdir(parents=True)
+    theirs.write_text("half")
+    ours.write_text("half")
+    with run_folder.open_study(tmp_path / "study"):
+        assert theirs.exists() and not ours.exists()
+    with run_folder.open_run(theirs.parent):
+        assert not theirs.exists()

@@ -5,6 +5,7 @@ import signal
 
 import pytest
 
+from pipeline.command_line import exit_code
 from pipeline.stopping import StopFlag, Stopped
 
 
@@ -35,3 +36,11 @@ def test_handlers_are_as_before_afterwards():
     with StopFlag():
         assert signal.getsignal(signal.SIGINT) not in before
     assert [signal.getsignal(signum) for signum in (signal.SIGINT, signal.SIGTERM)] == before
+
+
+def test_a_second_interrupt_ends_a_command_with_one_line(capsys):
+    def interrupted(stop):
+        raise KeyboardInterrupt
+
+    assert exit_code(interrupted, "python -m pipeline.run ...") == 130
+    assert capsys.readouterr().err.splitlines()[1:] == ["  python -m pipeline.run ..."]

@@ -140,6 +140,16 @@ def test_three_failures_without_a_success(study: Study, tmp_path: Path):
     assert told == [False, False, True, False]
 
 
+def test_three_failures_of_one_variant_alone_stop_nothing(study: Study, tmp_path: Path):
+    oracle = oracle_of(study, tmp_path)
+    for _ in range(3):
+        end(oracle, oracle.create_trial("a"), "FAILED")
+    assert oracle.all_failed
+    for trial in oracle.trials.values():
+        trial.hyperparameters.values["variant"] = "one"
+    assert not oracle.all_failed
+
+
 def test_damaged_state_is_named(study: Study, tmp_path: Path):
     oracle = oracle_of(study, tmp_path)
     oracle.create_trial("a")

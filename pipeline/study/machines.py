@@ -45,6 +45,7 @@ class Place:
 
 def place(workers: int) -> Place:
     """The part of this machine, by the environment; raises UserError if the variables or the address are wrong."""
+    worker_timeout()  # read here to tell at once if it is no number
     given = {key: os.environ[key] for key in (IP, PORT, TUNER) if key in os.environ}
     if not given:
         return Place("127.0.0.1", _bound("127.0.0.1", 0), True, "worker", workers)

@@ -1,0 +1,88 @@
+"""The shipped network in the browser against LiteRT on the same machine: codes, latency, time and memory of video frames.
+
+    python -m benchmarks.web [--faces N] [--output FILE]
+
+Builds the page, runs it in headless Chromium (docs/web.md says what that needs), and gives both the same crops of rendered
+faces. Writes a JSON file and prints `codes_equal=... frame_ms=... memory_growth_mb=...`.
+"""
+
+import argparse
+import base64
+import json
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from pipeline.environment import describe_environment
+from pipeline.latency import measure_latency
+from pipeline.litert import LiteRtModel
+from pipeline.run_files import write_json
+from tests.web_page import KINDS, MODEL, face, free_port, in_room, npm, write_png
+
+RESULT = Path(__file__).resolve().parents[1] / "docs" / "results" / "web.json"
+COMMAND = "python -m benchmarks.web --faces {faces}"
+PERSONS, MARGIN = 20, 8  # a crop is cut out of a picture that is a little larger
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Measure and write."""
+    parser = argparse.ArgumentParser("python -m benchmarks.web")
+    parser.add_argument("--faces", type=int, default=200)
+    parser.add_argument("--output", type=Path, default=RESULT)
+    arguments = parser.parse_args(argv)
+    crops = rendered_crops(arguments.faces)
+    contents = {kind: (MODEL / f"model_{kind}.tflite").read_bytes() for kind in KINDS}
+    browser = in_browser(crops)
+    logits = {kind: LiteRtModel(content).logits(crops) for kind, content in contents.items()}
+    result = {
+        "machine": describe_environment() | {"command": COMMAND.format(faces=arguments.faces)},
+        "faces": len(crops),
+        "against_x86": {
+            f"{kind}_browser/{other}_x86": differences(np.array(browser["logits"][kind]), logits[other])
+            for kind, other in (("float32", "float32"), ("int8", "int8"), ("int4", "int8"), ("int4", "int4"))
+        },
+        "latency_ms": {"browser": browser["latency_ms"], "x86": measure_latency(contents, crops[0], 300)},
+        "frame_640x480_ms": browser["frame_ms"],
+        "memory_bytes": browser["memory_bytes"],
+    }
+    write_json(arguments.output, result)
+    growth = (browser["memory_bytes"]["after"] - browser["memory_bytes"]["before"]) / 1e6
+    shares = " ".join(f"{name}={1 - values['share']:.4f}" for name, values in result["against_x86"].items())
+    print(f"equal: {shares} frame_ms={browser['frame_ms']['median']:.1f} memory_growth_mb={growth:.1f}")
+
+
+def rendered_crops(count: int) -> np.ndarray:
+    """Faces as crops uint8 (count, 64, 64, 3)."""
+    images = [face(number % PERSONS, 64 + 2 * MARGIN, smile=number / count) for number in range(count)]
+    return np.stack(images)[:, MARGIN:-MARGIN, MARGIN:-MARGIN]
+
+
+def in_browser(crops: np.ndarray) -> dict:
+    """What web/bench/faces.spec.ts measures."""
+    with tempfile.TemporaryDirectory(prefix="nibble-web-") as name:
+        folder = Path(name)
+        encoded = [base64.b64encode(crop.tobytes()).decode() for crop in crops]
+        (folder / "crops.json").write_text(json.dumps(encoded), encoding="utf-8")
+        write_png(folder / "picture.png", in_room(face(3, 320)))
+        places = {"NIBBLE_FIXTURES": name, "NIBBLE_RESULTS": name, "NIBBLE_DIST": str(folder / "site")}
+        for command in (["run", "build", "--", "--outDir", str(folder / "site")], ["run", "e2e"]):
+            done = npm(*command, timeout=1200, NIBBLE_SPECS="bench", NIBBLE_PORT=str(free_port()), **places)
+            if done.returncode:
+                raise SystemExit(done.stdout)
+        return json.loads((folder / "bench.json").read_text(encoding="utf-8"))
+
+
+def differences(found: np.ndarray, expected: np.ndarray) -> dict:
+    """Share of logits (N, A) that differ, and by how much logits and probabilities do."""
+    probabilities = [1 / (1 + np.exp(-values.astype(np.float64))) for values in (found, expected)]
+    return {
+        "share": float((np.abs(found - expected) > 1e-6).mean()),
+        "largest_logit": float(np.abs(found - expected).max()),
+        "largest_probability": float(np.abs(probabilities[0] - probabilities[1]).max()),
+    }
+
+
+if __name__ == "__main__":
+    main()

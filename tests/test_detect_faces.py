@@ -108,6 +108,11 @@ def test_grey_as_three_channels_and_other_memory_layouts(detector: Detector):
     assert flipped[0].probabilities == detector.image(np.ascontiguousarray(PORTRAIT[:, ::-1]))[0].probabilities
 
 
+def test_a_still_picture_gives_still_numbers(detector: Detector):
+    first, *rest = [[(face.landmarks, face.probabilities) for face in detector.frame(PORTRAIT)] for _ in range(25)][2:]
+    assert len(first) == 1 and all(faces == first for faces in rest)
+
+
 def test_numbers_stay_while_faces_move(detector: Detector):
     for step in range(25):
         faces = detector.frame(scene((4 * step, 20), (360 - 3 * step, 20 + step), width=620), step / 25)

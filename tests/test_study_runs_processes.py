@@ -243,7 +243,8 @@ def test_what_changed_in_a_study_is_named(tmp_path: Path):
     assert study_differences(study, record) == ""
     changed = GRID.replace("  baseline: []", "  plain: []").replace("[0.1, 0.3]", "[0.1, 0.5]")
     other = load_study(write_study(tmp_path, changed))
-    assert study_differences(other, record) == "changed: variant dropout; new: variant plain; gone: variant baseline"
+    expected = "changed: variant dropout, references; new: variant plain; gone: variant baseline"
+    assert study_differences(other, record) == expected
     assert study_differences(study, {"format": 1}) == "its format is 1, this version writes 2"
 
 

@@ -2,6 +2,7 @@
 
 import base64
 import json
+from dataclasses import asdict, astuple
 from pathlib import Path
 
 import cv2
@@ -11,6 +12,7 @@ from pipeline.detect.smoothing import TemporalMedian
 from pipeline.faces.blazeface import anchors, decode, merge
 from pipeline.faces.crop import CropRecipe, Square, sample
 from pipeline.faces.search import squares
+from pipeline.faces.tracking import steady
 
 GOLDEN = Path(__file__).resolve().parents[1] / "web" / "test" / "golden.json"
 WIDTH, HEIGHT = 97, 71
@@ -37,6 +39,17 @@ SHRUNK = (  # left, top, right, bottom, scale
     (0, 1, 96, 70, 1 / 3),
     (0, 0, 97, 71, 0.25),
 )
+MOVES = (  # from the square (50, 40, 100, 0.1): x, y, side, angle
+    (2.9, 3.9, 0, 0),
+    (3.1, 4.1, 0, 0),
+    (0, 0, 9.9, 0),
+    (0, 0, 10.1, 0),
+    (0, 0, -10.1, 0),
+    (0, 0, 0, 0.09),
+    (0, 0, 0, -0.11),
+    (0, 0, 0, 6.2),
+    (0, 0, 0, 3.1),
+)
 BORDERS = {"edge": cv2.BORDER_REPLICATE, "black": cv2.BORDER_CONSTANT}
 
 
@@ -53,6 +66,7 @@ def golden() -> dict:
             f"{h}x{w}/{least}": _squares(h, w, least) for h, w, least in ((384, 512, 32), (100, 300, 5), (64, 64, 8))
         },
         "medians": _medians(),
+        "steady": [_steady(*move) for move in MOVES],
     }
 
 
@@ -111,6 +125,12 @@ def _medians() -> list[float]:
     median = TemporalMedian(5)
     values = ((np.arange(20) * 7) % 11 / 11)[:, None]
     return [float(median(0, value)[0]) for value in values]
+
+
+def _steady(*move: float) -> dict:
+    old = Square(50.0, 40.0, 100.0, 0.1)
+    new = Square(*(value + step for value, step in zip(astuple(old), move, strict=True)))
+    return {"old": asdict(old), "next": asdict(new), "kept": steady(old, new) is old}
 
 
 def _base64(pixels: np.ndarray) -> str:

@@ -1,10 +1,12 @@
 """Faces that keep their number from frame to frame: BlazeFace around each known face, and a search now and then."""
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from pipeline.faces.blazeface import Detection, FaceDetector, around
+from pipeline.faces.crop import Square
 from pipeline.faces.search import SAME_FACE, common_share, find_faces, look, tilt
 
 HOLD = 25  # frames for which a face that is out of sight keeps its number
@@ -12,6 +14,9 @@ WIDEST = 4  # a glance looks for faces this part of the image's longer side and 
 NEAR = 1.0  # how far from its expected place a face may come back, its width = 1
 SWELLING = 1.5  # of a face's width from one frame to the next; more is part of it, or something else
 NEWEST = 0.2  # share of the newest step in a face's motion
+# What a face that keeps still seems to move, turn and swell by, from look to look:
+STILL_MOVE, STILL_GROWTH = 0.05, 0.1  # side of the square that is looked into = 1
+STILL_TURN = 0.1  # radians
 
 
 @dataclass
@@ -22,12 +27,16 @@ class Track:
     face: Detection
     missed: int = 0
     motion: tuple[float, float] = (0.0, 0.0)  # of its centre, in pixels a frame
+    square: Square = field(init=False)  # that is looked into next
+
+    def __post_init__(self):
+        self.square = around(self.face, tilt(self.face))
 
     def see(self, face: Detection) -> None:
         """Seen again, `missed` + 1 frames after the last time."""
         steps = np.subtract(centre(face), centre(self.face)) / (self.missed + 1)
         self.motion = tuple(((1 - NEWEST) * np.array(self.motion) + NEWEST * steps).tolist())
-        self.face, self.missed = face, 0
+        self.face, self.missed, self.square = face, 0, steady(self.square, around(face, tilt(face)))
 
     def distance(self, face: Detection) -> float:
         """From a face to where this one was, or where it would be had it moved on, mean width = 1."""
@@ -97,7 +106,7 @@ class FaceTracker:
 
     def _claims(self, track: Track, image: np.ndarray) -> list[Detection]:
         """Faces around the last place of this one that may be it."""
-        found = look(self._detector, image, around(track.face, tilt(track.face)))
+        found = look(self._detector, image, track.square)
         least = self._finding.least if track.missed else self._finding.least_followed
         likely = [face for face in found if face.score >= least and _alike(face, track.face)]
         return [face for face in likely if common_share(face.box, track.face.box) > 0]
@@ -114,6 +123,14 @@ class FaceTracker:
             elif self._finding.most is None or len(self._seen()) < self._finding.most:
                 self._tracks.append(Track(self._next_number, face))
                 self._next_number += 1
+
+
+def steady(old: Square, new: Square) -> Square:
+    """The old square while the new one is nearly the same, so that a face that keeps still is seen the same way again."""
+    moved = math.hypot(new.x - old.x, new.y - old.y) / old.side
+    turned = math.remainder(new.angle - old.angle, math.tau)
+    still = moved < STILL_MOVE and abs(new.side / old.side - 1) < STILL_GROWTH and abs(turned) < STILL_TURN
+    return old if still else new
 
 
 def same(one: Detection, other: Detection) -> bool:

@@ -14,6 +14,7 @@ interface Golden {
   readonly faces: { points: number[]; score: number }[];
   readonly squares: Record<string, number[][]>;
   readonly medians: number[];
+  readonly steady: { old: Square; next: Square; kept: boolean }[];
 }
 
 export const golden: Golden = JSON.parse(readFileSync(new URL("golden.json", import.meta.url), "utf8"));

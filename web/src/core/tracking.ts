@@ -4,6 +4,7 @@ import { type Detection, type FaceDetector, around } from "./blazeface";
 import type { Point } from "./crop";
 import { centre, commonShare, isSame, tilt } from "./geometry";
 import type { Pixels } from "./pixels";
+import type { Square } from "./sampling";
 import { findFaces, look } from "./search";
 
 const HOLD = 25; // frames for which a face that is out of sight keeps its number
@@ -11,16 +12,23 @@ const WIDEST = 4; // a glance looks for faces this part of the image's longer si
 const NEAR = 1.0; // how far from its expected place a face may come back, its width = 1
 const SWELLING = 1.5; // of a face's width from one frame to the next; more is part of it, or something else
 const NEWEST = 0.2; // share of the newest step in a face's motion
+// What a face that keeps still seems to move, turn and swell by, from look to look:
+const STILL_MOVE = 0.05; // side of the square that is looked into = 1
+const STILL_GROWTH = 0.1;
+const STILL_TURN = 0.1; // radians
 
 /** A face with its number, where it was last seen, how it moved there, and for how many frames it has not been seen. */
 export class Track {
   missed = 0;
+  square: Square; // that is looked into next
   private motion: Point = [0, 0]; // of its centre, in pixels a frame
 
   constructor(
     readonly number: number,
     public face: Detection,
-  ) {}
+  ) {
+    this.square = around(face, tilt(face));
+  }
 
   /** Seen again, `missed` + 1 frames after the last time. */
   see(face: Detection): void {
@@ -30,6 +38,7 @@ export class Track {
     this.motion = [blend(0), blend(1)];
     this.face = face;
     this.missed = 0;
+    this.square = steady(this.square, around(face, tilt(face)));
   }
 
   /** From a face to where this one was, or where it would be had it moved on, mean width = 1. */
@@ -109,7 +118,7 @@ export class FaceTracker {
 
   /** Faces around the last place of this one that may be it. */
   private async claims(track: Track, image: Pixels): Promise<Detection[]> {
-    const found = await look(this.detector, image, around(track.face, tilt(track.face)));
+    const found = await look(this.detector, image, track.square);
     const least = track.missed ? this.finding.least : this.finding.leastFollowed;
     return found.filter(
       (face) => face.score >= least && isAlike(face, track.face) && commonShare(face.box, track.face.box) > 0,
@@ -132,4 +141,12 @@ export class FaceTracker {
 function isAlike(one: Detection, other: Detection): boolean {
   const ratio = one.box[2] / Math.max(other.box[2], 1e-9);
   return ratio >= 1 / SWELLING && ratio <= SWELLING;
+}
+
+/** The old square while the new one is nearly the same, so that a face that keeps still is seen the same way again. */
+export function steady(old: Square, next: Square): Square {
+  const moved = Math.hypot(next.x - old.x, next.y - old.y) / old.side;
+  const turned = Math.abs(Math.atan2(Math.sin(next.angle - old.angle), Math.cos(next.angle - old.angle)));
+  const grown = Math.abs(next.side / old.side - 1);
+  return moved < STILL_MOVE && grown < STILL_GROWTH && turned < STILL_TURN ? old : next;
 }

@@ -8,22 +8,26 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 WEB := web/node_modules/.package-lock.json
+ARM := .arm/ready
 WITH_NODE := PATH="$(abspath $(BIN)):$$PATH"
 
 .DEFAULT_GOAL := help
-.PHONY: help run test web lint bench data browser clean
+.PHONY: help run test web verify-arm lint bench data browser clean
 
 help:  ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-6s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: $(READY)  ## render faces, train on wrong labels, convert, verify, report
 	$(BIN)/python -m pipeline.run --config $(CONFIG)
 
-test: $(READY) $(WEB) data browser  ## the whole test suite
+test: $(READY) $(WEB) $(ARM) data browser  ## the whole test suite
 	$(WITH_NODE) $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
 web: $(WEB)  ## build the page of a model and serve it on http://localhost:8000; MODEL=tflite_out/NAME
 	cd web && export $(WITH_NODE) NIBBLE_MODEL="$(abspath $(MODEL))" && npm run build && npm run serve
+
+verify-arm: $(ARM)  ## the shipped files on an emulated ARM processor against this one: docs/results/arm.json
+	$(BIN)/python -m benchmarks.arm
 
 lint: $(READY)  ## ruff
 	$(BIN)/ruff check .
@@ -43,7 +47,7 @@ browser:  # for the tests of the page; CHROMIUM names one that is elsewhere
 	  exit 2; }
 
 clean:  ## remove the environment and caches; runs/ and tflite_out/ stay
-	rm -rf $(VENV) web/node_modules web/dist web/test-results build *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .arm web/node_modules web/dist web/test-results build *.egg-info .pytest_cache .ruff_cache .hypothesis
 	find pipeline tests benchmarks -name __pycache__ -prune -exec rm -rf {} +
 
 $(READY): setup.py pyproject.toml
@@ -58,6 +62,10 @@ $(READY): setup.py pyproject.toml
 	  exit 2; }
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[train,test]'
 	@touch $@
+
+$(ARM): benchmarks/arm_root.py | $(READY)
+	@echo "Setting up .arm/: an emulated ARM processor with Python and LiteRT" >&2
+	@$(BIN)/python -m benchmarks.arm_root && touch $@
 
 $(WEB): web/package.json web/package-lock.json web/.npmrc | $(READY)
 	@node -e 'const [a, b] = process.versions.node.split(".").map(Number); process.exit(a > 20 || (a === 20 && b >= 19) ? 0 : 1)' \

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.samples.crops import rendered_crops
 from pipeline.environment import describe_environment
 from pipeline.latency import measure_latency
 from pipeline.litert import LiteRtModel
@@ -23,7 +24,6 @@ from tests.web_page import KINDS, MODEL, face, free_port, in_room, npm, write_pn
 
 RESULT = Path(__file__).resolve().parents[1] / "docs" / "results" / "web.json"
 COMMAND = "python -m benchmarks.web --faces {faces}"
-PERSONS, MARGIN = 20, 8  # a crop is cut out of a picture that is a little larger
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -53,22 +53,18 @@ def main(argv: Sequence[str] | None = None) -> None:
     print(f"equal: {shares} frame_ms={browser['frame_ms']['median']:.1f} memory_growth_mb={growth:.1f}")
 
 
-def rendered_crops(count: int) -> np.ndarray:
-    """Faces as crops uint8 (count, 64, 64, 3)."""
-    images = [face(number % PERSONS, 64 + 2 * MARGIN, smile=number / count) for number in range(count)]
-    return np.stack(images)[:, MARGIN:-MARGIN, MARGIN:-MARGIN]
-
-
-def in_browser(crops: np.ndarray) -> dict:
-    """What web/bench/faces.spec.ts measures."""
+def in_browser(crops: np.ndarray, spec: str = "faces", model: Path = MODEL) -> dict:
+    """What web/bench/SPEC.spec.ts measures with a shipped model, given crops uint8 (N, H, W, 3)."""
     with tempfile.TemporaryDirectory(prefix="nibble-web-") as name:
         folder = Path(name)
         encoded = [base64.b64encode(crop.tobytes()).decode() for crop in crops]
         (folder / "crops.json").write_text(json.dumps(encoded), encoding="utf-8")
         write_png(folder / "picture.png", in_room(face(3, 320)))
         places = {"NIBBLE_FIXTURES": name, "NIBBLE_RESULTS": name, "NIBBLE_DIST": str(folder / "site")}
-        for command in (["run", "build", "--", "--outDir", str(folder / "site")], ["run", "e2e"]):
-            done = npm(*command, timeout=1200, NIBBLE_SPECS="bench", NIBBLE_PORT=str(free_port()), **places)
+        build, run = ["run", "build", "--", "--outDir", str(folder / "site")], ["run", "e2e", "--", spec]
+        for command in (build, run):
+            settings = {"NIBBLE_SPECS": "bench", "NIBBLE_PORT": str(free_port()), "NIBBLE_MODEL": str(model.resolve())}
+            done = npm(*command, timeout=1200, **settings, **places)
             if done.returncode:
                 raise SystemExit(done.stdout)
         return json.loads((folder / "bench.json").read_text(encoding="utf-8"))

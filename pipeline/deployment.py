@@ -14,6 +14,7 @@ from pipeline.errors import RunFailed, UserError
 from pipeline.run_files import clear_disk_errors, read_json, write_bytes, write_json, write_text
 
 SIDECAR, CARD, VERIFICATION = "model.json", "MODEL_CARD.md", "verification.json"
+GOLDEN = "golden_vectors.json"
 SIDECAR_FORMAT = 1
 DATA_LICENSES = {
     "fashion_mnist": "Fashion-MNIST, MIT License (Zalando SE)",
@@ -85,8 +86,11 @@ class Shipment:
         )
 
 
-def publish(seed_folder: Path, target: Path, shipment: Shipment) -> None:
-    """Copy a seed's files to `target` (tflite_out/NAME); the sidecar goes last, so a folder with one is whole."""
+def publish(seed_folder: Path, target: Path, shipment: Shipment, golden: dict) -> None:
+    """Copy a seed's files to `target` (tflite_out/NAME) with their `golden` vectors.
+
+    The sidecar goes last, so a folder with one is whole.
+    """
     verification, scores = read_json(seed_folder / VERIFICATION), read_json(seed_folder / "scores.json")
     names = sorted(verification["files"])
     with clear_disk_errors(target):
@@ -98,13 +102,18 @@ def publish(seed_folder: Path, target: Path, shipment: Shipment) -> None:
         write_bytes(target / name, (seed_folder / name).read_bytes())
     write_json(target / VERIFICATION, verification)
     write_text(target / CARD, model_card(shipment, scores, verification))
-    files = {name: facts_of(target / name) for name in (*names, VERIFICATION, CARD)}
+    write_json(target / GOLDEN, golden)
+    files = {name: facts_of(target / name) for name in (*names, VERIFICATION, CARD, GOLDEN)}
     write_json(target / SIDECAR, sidecar(shipment, scores, files))
 
 
 def facts_of(path: Path) -> dict:
     """{"sha256", "bytes"} of a file."""
-    content = path.read_bytes()
+    return facts_of_bytes(path.read_bytes())
+
+
+def facts_of_bytes(content: bytes) -> dict:
+    """{"sha256", "bytes"} of a file's content."""
     return {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
 
 

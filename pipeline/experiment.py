@@ -10,6 +10,7 @@ from pipeline.conversion import convert
 from pipeline.data.sampling import stream
 from pipeline.deployment import Shipment, facts_of, mismatches, publish
 from pipeline.errors import RunFailed, UserError
+from pipeline.golden_vectors import golden_vectors
 from pipeline.progress import make_progress
 from pipeline.quantization.device_network import DeviceNetwork
 from pipeline.quantization.lowering import lower
@@ -51,7 +52,8 @@ def run_seeds(
     if shipping:
         best = best_unit(folder, units, workload.validation_metric)
         shipment = Shipment.of(experiment, workload, best, config_hash)
-        publish(seed_path(folder, best.seed, best.fold), shipping, shipment)
+        best_folder = seed_path(folder, best.seed, best.fold)
+        publish(best_folder, shipping, shipment, golden_vectors(verified_files(best_folder), workload.image_shape()))
     write_status(folder, "done", "", done)
 
 
@@ -136,6 +138,11 @@ def is_finished(seed_folder: Path) -> bool:
     if read_json(seed_folder / SCORES) is None or verification is None or not verification["passed"]:
         return False
     return not mismatches(seed_folder, verification["files"], VERIFICATION)
+
+
+def verified_files(seed_folder: Path) -> dict[str, bytes]:
+    """{name: content} of the TFLite files of a finished seed."""
+    return {name: (seed_folder / name).read_bytes() for name in read_json(seed_folder / VERIFICATION)["files"]}
 
 
 def best_unit(folder: Path, units: list[Unit], metric: str) -> Unit:

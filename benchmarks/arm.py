@@ -1,0 +1,112 @@
+"""The shipped TFLite files on an emulated ARM Cortex-A76 against x86: are the output codes equal?
+
+    python -m benchmarks.arm [--models FOLDER ...] [--faces N] [--output FILE]
+
+Both processors run every file on the same crops of rendered faces. int8 files (XNNPACK) must be bit-identical: else exit 1.
+Packed int4 files run on LiteRT's builtin kernels, which round once on ARM and twice on x86: they are compared with the
+int8 file too. Time under emulation says nothing and is not kept. Writes a JSON file.
+"""
+
+import argparse
+import shlex
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.arm_root import CPU, WHEELS, arm_command, make_root
+from benchmarks.samples.crops import rendered_crops
+from pipeline.deployment import check_shipped
+from pipeline.environment import describe_environment
+from pipeline.golden_vectors import output_grid
+from pipeline.run_files import write_json
+
+ROOT = Path(__file__).resolve().parents[1]
+RESULT = ROOT / "docs" / "results" / "arm.json"
+MODEL = ROOT / "tflite_out" / "synthetic_faces"
+CHILD = Path(__file__).with_name("runtime_child.py")
+EXACT = "model_int8.tflite"
+
+Outputs = dict[str, dict[str, np.ndarray]]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run, compare, write; 1 if an int8 file differs."""
+    parser = argparse.ArgumentParser("python -m benchmarks.arm")
+    parser.add_argument("--models", type=Path, nargs="+", default=[MODEL], metavar="FOLDER")
+    parser.add_argument("--faces", type=int, default=200)
+    parser.add_argument("--output", type=Path, default=RESULT)
+    arguments = parser.parse_args(argv)
+    result = {
+        "machine": describe_environment() | {"command": _command(argv)},
+        "arm": {"emulated": CPU, "packages": list(WHEELS)},
+        "faces": arguments.faces,
+        "models": {folder.name: compare(folder, arguments.faces) for folder in arguments.models},
+    }
+    write_json(arguments.output, result)
+    for name, files in result["models"].items():
+        for file, facts in files.items():
+            print(
+                f"{name}/{file}: {facts['differing']} of {facts['outputs']} outputs differ, {facts['largest']:g} at most"
+            )
+    return int(any(files[EXACT]["differing"] for files in result["models"].values() if EXACT in files))
+
+
+def compare(folder: Path, count: int) -> dict[str, dict]:
+    """{file: how the outputs of both processors differ} of a shipped folder."""
+    size, _, channels = check_shipped(folder)["input"]["height_width_channels"]
+    images = rendered_crops(count, size)[..., :channels]
+    here, there = on_this_machine(folder, images), on_arm(folder, images)
+    exact = there.get(EXACT)
+    return {name: facts(folder / name, here[name]["outputs"], there[name]["outputs"], exact) for name in here}
+
+
+def facts(file: Path, here: np.ndarray, there: np.ndarray, exact: dict | None) -> dict:
+    """Numbers of one file's outputs (N, K) on x86 and ARM; against ARM's int8 file where this one is packed."""
+    grid = output_grid(file.read_bytes())
+    found = {
+        "outputs": int(here.size),
+        "differing": int((here != there).sum()),
+        "largest": float(np.abs(here.astype(np.float64) - there).max()),
+        "scale": grid and grid[0],
+    }
+    if exact is None or grid is None or file.name == EXACT:
+        return found
+    return found | {"differing_from_int8_on_arm": int((there != exact["outputs"]).sum())}
+
+
+def on_this_machine(folder: Path, images: np.ndarray) -> Outputs:
+    """{file: what runtime_child.py measures} with this Python."""
+    return _run(folder, images, lambda *arguments: ([sys.executable, *arguments], None))
+
+
+def on_arm(folder: Path, images: np.ndarray) -> Outputs:
+    """The same on the emulated processor."""
+    root = make_root()
+    return _run(folder, images, lambda *arguments: arm_command(root, *arguments))
+
+
+def _command(argv: Sequence[str] | None) -> str:
+    return shlex.join(["python", "-m", "benchmarks.arm", *(sys.argv[1:] if argv is None else argv)])
+
+
+def _run(folder: Path, images: np.ndarray, command) -> Outputs:
+    found = {}
+    with tempfile.TemporaryDirectory(prefix="nibble-arm-") as name:
+        inputs, result = Path(name) / "images.npy", Path(name) / "result.npz"
+        np.save(inputs, images)
+        for file in sorted(folder.glob("model_*.tflite")):
+            line, environment = command(str(CHILD), str(file.resolve()), str(inputs), str(result))
+            done = subprocess.run(line, env=environment, capture_output=True, text=True, timeout=1800)
+            if done.returncode:
+                raise SystemExit(f"error: {file} on {line[0]}: {done.stderr.strip()}")
+            with np.load(result) as arrays:
+                found[file.name] = dict(arrays)
+    return found
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,70 @@
+"""Golden vectors: images and what every file of a model must make of them, shipped beside it for other machines to compare.
+
+The images are drawn, not taken from the data: those may be licensed, and show people.
+"""
+
+import base64
+from collections.abc import Mapping
+
+import cv2
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+
+from pipeline.deployment import facts_of_bytes
+from pipeline.litert import LiteRtModel
+
+COUNT = 8
+FORMAT = 1
+CELLS = (2, 3, 5, 9, 16)  # colour patches in a row, coarse to fine
+FLOAT_TOLERANCE = 1e-3  # of a logit of the float file: sums of floats depend on their order
+PACKED, UNPACKED = "model_int4.tflite", "model_int8.tflite"
+
+
+def golden_vectors(contents: Mapping[str, bytes], shape: tuple[int, int, int]) -> dict:
+    """The content of golden_vectors.json for the files {name: content} of a network of images (H, W, C).
+
+    `outputs` (COUNT, K) are LiteRT's with XNNPACK, in the file's own type. Those of the packed file are the int8 file's, which
+    holds the same codes: kernels that round once give them, LiteRT's for packed convolutions round twice.
+    """
+    images = golden_images(COUNT, shape)
+    return {
+        "format": FORMAT,
+        "input": {"height_width_channels": list(shape), "encoding": "base64 of uint8, row by row, RGB or grey"},
+        "images": [base64.b64encode(image.tobytes()).decode() for image in images],
+        "files": {name: _expected(name, contents, images) for name in sorted(contents)},
+    }
+
+
+def golden_images(count: int, shape: tuple[int, int, int]) -> np.ndarray:
+    """Images uint8 (count, H, W, C) of smooth and of rough colour patches with some noise, always the same."""
+    rng = np.random.default_rng(2303)
+    return np.stack([_patches(rng, CELLS[number % len(CELLS)], shape) for number in range(count)])
+
+
+def output_grid(content: bytes) -> tuple[float, int] | None:
+    """Scale and zero point of the codes behind a file's first output; None for a float file."""
+    graph = schema.ModelT.InitFromPackedBuf(content, 0).subgraphs[0]
+    index = graph.outputs[0]
+    if graph.tensors[index].type == schema.TensorType.FLOAT32:
+        index = next(operator.inputs[0] for operator in graph.operators if index in operator.outputs)
+    grid = graph.tensors[index].quantization
+    return None if grid is None or grid.scale is None else (float(grid.scale[0]), int(grid.zeroPoint[0]))
+
+
+def _patches(rng: np.random.Generator, cells: int, shape: tuple[int, int, int]) -> np.ndarray:
+    height, width, channels = shape
+    coarse = rng.uniform(0, 255, (cells, cells, channels)).astype(np.float32)
+    smooth = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_LINEAR).reshape(shape)
+    return np.clip(smooth + rng.normal(0, 8, shape), 0, 255).astype(np.uint8)
+
+
+def _expected(name: str, contents: Mapping[str, bytes], images: np.ndarray) -> dict:
+    grid = output_grid(contents[name])
+    source = UNPACKED if name == PACKED and UNPACKED in contents else name
+    facts = {
+        "sha256": facts_of_bytes(contents[name])["sha256"],
+        "must_match": name != PACKED,
+        "tolerance": FLOAT_TOLERANCE if grid is None else 0,
+        "outputs": LiteRtModel(contents[source]).run(images)[0].tolist(),
+    }
+    return facts if grid is None else facts | {"scale": grid[0], "zero_point": grid[1]}

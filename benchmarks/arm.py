@@ -3,8 +3,8 @@
     python -m benchmarks.arm [--models FOLDER ...] [--faces N] [--output FILE]
 
 Both processors run every file on the same crops of rendered faces. int8 files (XNNPACK) must be bit-identical: else exit 1.
-Packed int4 files run on LiteRT's builtin kernels, which round once on ARM and twice on x86: they are compared with the
-int8 file too. Time under emulation says nothing and is not kept. Writes a JSON file.
+Packed int4 files run on LiteRT's builtin kernels, which differ from processor to processor: they are compared with the int8
+file too. Time under emulation says nothing and is not kept. Writes a JSON file.
 """
 
 import argparse
@@ -27,7 +27,7 @@ from pipeline.run_files import write_json
 ROOT = Path(__file__).resolve().parents[1]
 RESULT = ROOT / "docs" / "results" / "arm.json"
 MODEL = ROOT / "tflite_out" / "synthetic_faces"
-CHILD = Path(__file__).with_name("runtime_child.py")
+CHILD = Path(__file__).with_name("samples") / "runtime_child.py"
 EXACT = "model_int8.tflite"
 
 Outputs = dict[str, dict[str, np.ndarray]]

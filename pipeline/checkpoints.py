@@ -84,7 +84,8 @@ def assign(variables: Sequence, values: Sequence[np.ndarray], where: str) -> Non
     expected = [tuple(variable.shape) for variable in variables]
     found = [value.shape for value in values]
     if expected != found:
-        raise UserError(f"{where} belongs to another network: {_difference(variables, found)}. Start over with --fresh")
+        advice = "Delete the run's folder, or start over with --fresh"
+        raise UserError(f"{where} belongs to another network: {_difference(variables, found)}. {advice}")
     for variable, value in zip(variables, values, strict=True):
         variable.assign(value)
 

@@ -28,6 +28,7 @@ from pipeline.run_files import (
 RUN_FORMAT = 1
 LOCK = ".lock"
 STATUS = "status.json"
+IS_WRITING = "is writing to this run"
 
 State = Literal["running", "done", "stopped", "failed"]
 
@@ -68,25 +69,24 @@ def open_run(folder: Path) -> Iterator[Path]:
 
     Raises UserError if another process writes to it, it cannot be created, or another version of the format made it.
     """
-    with _opened(folder):
-        for leftover in folder.rglob(f"{TEMPORARY}*"):
-            leftover.unlink(missing_ok=True)
+    with _opened(folder, f"**/{TEMPORARY}*"):
         yield folder
 
 
 @contextmanager
 def open_study(folder: Path) -> Iterator[Path]:
     """As `open_run` for a folder that holds others' run folders: what they are writing there is left alone."""
-    with _opened(folder):
-        for leftover in folder.glob(f"{TEMPORARY}*"):
-            leftover.unlink(missing_ok=True)
+    with _opened(folder, f"{TEMPORARY}*"):
         yield folder
 
 
 @contextmanager
-def _opened(folder: Path) -> Iterator[None]:
+def _opened(folder: Path, leftovers: str) -> Iterator[None]:
+    """The folder locked and of this format, without the `leftovers` (a pattern) of a writer that was killed."""
     with _locked(folder):
         _check_format(folder)
+        for leftover in folder.glob(leftovers):
+            leftover.unlink(missing_ok=True)
         if read_status(folder) is None:
             write_status(folder, "running")
         yield
@@ -140,7 +140,7 @@ def _check_format(folder: Path) -> None:
     if status is not None and status.get("format") != RUN_FORMAT:
         raise UserError(
             f"{folder}: cannot be continued: its format is {status.get('format')}, this version writes {RUN_FORMAT}. "
-            "Add --fresh to delete it and start again"
+            "Delete it to start again (pipeline.run does it with --fresh)"
         )
 
 
@@ -156,7 +156,7 @@ def _locked(folder: Path) -> Iterator[None]:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             owner = os.pread(descriptor, 32, 0).decode().strip()
-            message = f"{folder}: process {owner or '(unknown)'} is writing to this run. Wait for it, or stop it"
+            message = f"{folder}: process {owner or '(unknown)'} {IS_WRITING}. Wait for it, or stop it"
             raise UserError(message) from None
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)

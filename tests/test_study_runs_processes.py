@@ -50,32 +50,40 @@ KILLED = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
 
 def test_a_cell_whose_process_is_killed_is_run_again(cell: Cell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     run_instead(monkeypatch, tmp_path, KILLED, KILLED, done_script(cell, tmp_path))
-    run_cell(cell, tmp_path, StopFlag(), {})
+    run_cell(cell, tmp_path, StopFlag())
 
 
 def test_a_cell_that_is_killed_every_time_has_failed(cell: Cell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     run_instead(monkeypatch, tmp_path, KILLED, KILLED, KILLED)
     with pytest.raises(CellFailed, match="ended by SIGKILL, 3 times"):
-        run_cell(cell, tmp_path, StopFlag(), {})
+        run_cell(cell, tmp_path, StopFlag())
     assert read_status(cell.run_folder(tmp_path))["state"] == "failed"
 
 
 def test_a_cell_that_fails_carries_its_traceback(cell: Cell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     run_instead(monkeypatch, tmp_path, "raise ValueError('out of range')")
     with pytest.raises(CellFailed, match=r"Traceback(.|\n)*ValueError: out of range"):
-        run_cell(cell, tmp_path, StopFlag(), {})
+        run_cell(cell, tmp_path, StopFlag())
 
 
 def test_a_wrong_configuration_is_the_users(cell: Cell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     run_instead(monkeypatch, tmp_path, "import sys; print('error: no such layer'); sys.exit(2)")
     with pytest.raises(UserError, match=r"^baseline, noise\.rate 0\.2, seed 1: no such layer$"):
-        run_cell(cell, tmp_path, StopFlag(), {})
+        run_cell(cell, tmp_path, StopFlag())
+
+
+def test_a_run_that_another_process_held_for_a_moment_is_tried_again(
+    cell: Cell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    held = "import sys; print('error: runs/x: process 7 is writing to this run. Wait for it, or stop it'); sys.exit(2)"
+    run_instead(monkeypatch, tmp_path, held, done_script(cell, tmp_path))
+    run_cell(cell, tmp_path, StopFlag())
 
 
 def test_a_finished_cell_costs_no_process(cell: Cell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     run_instead(monkeypatch, tmp_path)
     finish(cell, tmp_path)
-    run_cell(cell, tmp_path, StopFlag(), {})
+    run_cell(cell, tmp_path, StopFlag())
 
 
 def test_a_cell_that_another_process_runs_is_waited_for(cell: Cell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -89,7 +97,7 @@ def test_a_cell_that_another_process_runs_is_waited_for(cell: Cell, tmp_path: Pa
                 finish(cell, tmp_path)
 
         monkeypatch.setattr(cell_run.time, "sleep", sleep)
-        run_cell(cell, tmp_path, StopFlag(), {})
+        run_cell(cell, tmp_path, StopFlag())
     assert len(slept) == 3
 
 
@@ -111,7 +119,7 @@ def test_a_cell_is_passed_the_signal_and_left_to_finish(cell: Cell, tmp_path: Pa
 
     monkeypatch.setattr(cell_run.time, "sleep", ask)
     with pytest.raises(Stopped):
-        run_cell(cell, tmp_path, stop, {})
+        run_cell(cell, tmp_path, stop)
     assert mark.read_text() == "written"
 
 

@@ -167,6 +167,15 @@ def test_a_port_in_use_is_named(study: Study, address: str, tmp_path: Path):
             serve(servicer_of(study, tmp_path / "other"), address, StopFlag(), Halt(tmp_path / "halt.json"))
 
 
+def test_a_chief_that_comes_back_waits_for_its_port(study: Study, address: str, tmp_path: Path):
+    first = servicer_of(study, tmp_path)
+    with serving(first, address, tmp_path):
+        client_of(study, address, tmp_path).create_trial("w")
+        with serving(servicer_of(study, tmp_path, reloaded=True), address, tmp_path) as thread:
+            time.sleep(0.5)
+            assert thread.is_alive()
+
+
 def test_three_failures_at_the_start_halt_the_study(study: Study, address: str, tmp_path: Path):
     with serving(servicer_of(study, tmp_path), address, tmp_path):
         client = client_of(study, address, tmp_path)

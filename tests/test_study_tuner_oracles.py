@@ -176,6 +176,18 @@ def test_a_search_keeps_to_its_budget_and_its_space(tmp_path: Path, kind: str):
     assert fitted == ([3, 4] if kind == "bayesian" else [])
 
 
+@pytest.mark.parametrize("kind", ["random", "bayesian"])
+def test_a_search_begins_with_the_reference(tmp_path: Path, kind: str):
+    text = SEARCH.replace("random", kind).replace("variants:\n", "variants:\n  baseline: []\n") + "reference: baseline\n"
+    study = load_study(write_study(tmp_path, text))
+    first = oracle_of(study, tmp_path).create_trial("w").hyperparameters.values
+    assert study.cells_of(values_of(first, study.space))[0].arm.name == "baseline"
+    oracle = oracle_of(study, tmp_path, reloaded=True)
+    assert oracle._duplicate(dict(first)), "it would be tried again"
+    oracle.start_order.append("0")
+    assert oracle.populate_space("1")["values"] != first
+
+
 def test_values_come_back_from_the_wire_as_they_were():
     space = (
         Dimension("variant", ("a", "b")),

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pipeline.errors import UserError
-from pipeline.run_folder import LOCK, open_run, write_status
+from pipeline.run_folder import IS_WRITING, LOCK, open_run, write_status
 from pipeline.stopping import StopFlag
 from pipeline.study.cells import Cell, is_done, write_config
 from pipeline.study.children import kill, python_module, said, start, tail
@@ -22,9 +22,7 @@ class CellFailed(Exception):
     """A cell did not finish; the message is the end of what its process said."""
 
 
-def run_cell(
-    cell: Cell, folder: Path, stop: StopFlag, environment: Mapping[str, str], options: Sequence[str] = ()
-) -> None:
+def run_cell(cell: Cell, folder: Path, stop: StopFlag) -> None:
     """Bring a cell to its end in the folder of the study; returns at once if it is done.
 
     Waits while another process writes to its run folder. Raises CellFailed, UserError if its configuration is wrong,
@@ -36,12 +34,12 @@ def run_cell(
             stop.check()
             time.sleep(POLL_SECONDS)
             continue
-        code = _run(cell, folder, stop, environment, options, append=deaths > 0)
+        code = _run(cell, folder, stop, append=deaths > 0)
         stop.check()
         if code == 0:
             return
-        if code == 2 and not _is_locked(cell.run_folder(folder)):
-            raise UserError(f"{cell.title}: {said(cell.log_path(folder), 'error: ')}")
+        if code == 2 and IS_WRITING not in (message := said(cell.log_path(folder), "error: ")):
+            raise UserError(f"{cell.title}: {message}")
         by_signal = code < 0 or code in BY_SIGNAL
         deaths += by_signal
         if deaths == DEATHS:
@@ -51,19 +49,21 @@ def run_cell(
 
 
 def start_cell(
-    cell: Cell, folder: Path, environment: Mapping[str, str], options: Sequence[str] = (), append: bool = False
+    cell: Cell,
+    folder: Path,
+    environment: Mapping[str, str] | None = None,
+    options: Sequence[str] = (),
+    append: bool = False,
 ) -> subprocess.Popen:
     """The process of a cell, its log in cells/."""
     config = write_config(cell, folder)
     command = python_module("pipeline.run", "--config", config, "--output-dir", folder, *options)
-    return start(command, cell.log_path(folder), environment, append)
+    return start(command, cell.log_path(folder), environment or {}, append)
 
 
-def _run(
-    cell: Cell, folder: Path, stop: StopFlag, environment: Mapping[str, str], options: Sequence[str], append: bool
-) -> int:
+def _run(cell: Cell, folder: Path, stop: StopFlag, append: bool) -> int:
     """The exit code of a cell's process, which is passed a signal and then left to write its checkpoint."""
-    process, told = start_cell(cell, folder, environment, options, append), False
+    process, told = start_cell(cell, folder, append=append), False
     try:
         while (code := process.poll()) is None:
             if stop.signum is not None and not told:

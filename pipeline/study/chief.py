@@ -22,6 +22,7 @@ from pipeline.study.state import Halt
 
 POLL_SECONDS = 0.2
 GRACE_SECONDS = 1.0
+REBIND_SECONDS = 10.0
 ALL_FAILED = "all of the first trials failed, so the study was stopped; the same command tries them again"
 
 
@@ -30,7 +31,7 @@ class StudyServicer(OracleServicer):
 
     def __init__(self, oracle: DurableOracle, timeout: float, again: bool):
         super().__init__(oracle)
-        self.timeout = timeout
+        self.timeout, self.again = timeout, again
         self.error: Exception | None = None
         self._heard = dict.fromkeys(oracle.tuner_ids, time.monotonic())
         self._quiet_until = time.monotonic() + (5 * GRACE_SECONDS if again else 0.0)
@@ -81,10 +82,7 @@ def serve(servicer: StudyServicer, address: str, stop: StopFlag, halt: Halt) -> 
     thread = ThreadPoolExecutor(max_workers=1)  # keras-tuner's oracle is not safe with more
     server = grpc.server(thread, options=[("grpc.so_reuseport", 0)])
     protos.get_service_grpc().add_OracleServicer_to_server(servicer, server)
-    try:
-        server.add_insecure_port(address)
-    except RuntimeError:
-        raise UserError(f"{address}: the port is in use, or the address is not this machine's") from None
+    _bind(server, address, time.monotonic() + (REBIND_SECONDS if servicer.again else 0.0), stop)
     server.start()
     try:
         while not thread.submit(servicer.is_over).result():
@@ -96,6 +94,19 @@ def serve(servicer: StudyServicer, address: str, stop: StopFlag, halt: Halt) -> 
             time.sleep(POLL_SECONDS)
     finally:
         server.stop(GRACE_SECONDS).wait()
+
+
+def _bind(server: grpc.Server, address: str, until: float, stop: StopFlag) -> None:
+    """Take the address; what the chief before left of it may take some seconds to go."""
+    while True:
+        try:
+            server.add_insecure_port(address)
+            return
+        except RuntimeError:
+            if time.monotonic() >= until:
+                raise UserError(f"{address}: the port is in use, or the address is not this machine's") from None
+        stop.check()
+        time.sleep(POLL_SECONDS)
 
 
 def _execute(part: Part, stop: StopFlag) -> None:

@@ -72,6 +72,11 @@ class Study:
         """Every point of the axes, [{}] without any."""
         return conditions_of(self.file)
 
+    def first_values(self, name: str) -> dict[str, object]:
+        """The hyperparameters of a search's trial of a variant, each at its first or lowest value."""
+        own = [each for each in self.space if not each.when or name in each.when[VARIANT]]
+        return {each.name: each.low if each.values is None else each.values[0] for each in own} | {VARIANT: name}
+
     def cells_of(self, values: Mapping[str, object]) -> tuple[Cell, ...]:
         """The cells of a trial whose hyperparameters have these values: one in a grid, else all of one arm."""
         name = values[VARIANT]

@@ -13,7 +13,6 @@ from pipeline.study.cell_run import POLL_SECONDS, start_cell
 from pipeline.study.cells import Cell
 from pipeline.study.children import kill, tail, threads_each, with_threads
 from pipeline.study.config import Study
-from pipeline.study.settings import VARIANT
 
 
 def dry_run(study: Study, workers: int, stop: StopFlag) -> int:
@@ -50,12 +49,7 @@ def _one_each(study: Study) -> Iterator[Cell]:
         yield from {cell.arm.name: cell for cell in reversed(study.cells)}.values()
         return
     for name in study.variants:
-        values = {
-            each.name: each.low if each.values is None else each.values[0]
-            for each in study.space
-            if not each.when or name in each.when[VARIANT]
-        }
-        yield study.cells_of({**values, VARIANT: name})[0]
+        yield study.cells_of(study.first_values(name))[0]
 
 
 def _indented(cell: Cell, folder: Path) -> str:

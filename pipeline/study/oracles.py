@@ -1,7 +1,7 @@
 """keras-tuner's oracles, made safe against a kill at any moment: their state is written whole and read with care."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import keras_tuner
@@ -108,11 +108,26 @@ class GridOracle(DurableOracle, keras_tuner.oracles.GridSearchOracle):
             previous = each
 
 
-class RandomOracle(DurableOracle, keras_tuner.oracles.RandomSearchOracle):
+class ReferenceFirst(DurableOracle):
+    """Mixin: the first trial is the study's reference, which all others are compared with."""
+
+    def __init__(self, *, first: Mapping[str, object], **settings):
+        super().__init__(**settings)
+        self._first = dict(first)
+
+    def populate_space(self, trial_id: str) -> dict:
+        """The reference's values, then those of the search."""
+        if self.start_order:
+            return super().populate_space(trial_id)
+        self._duplicate(self._first)  # notes that they have been tried
+        return {"status": RUNNING, "values": dict(self._first)}
+
+
+class RandomOracle(ReferenceFirst, keras_tuner.oracles.RandomSearchOracle):
     """Values drawn at random."""
 
 
-class BayesianOracle(DurableOracle, keras_tuner.oracles.BayesianOptimizationOracle):
+class BayesianOracle(ReferenceFirst, keras_tuner.oracles.BayesianOptimizationOracle):
     """Values where a Gaussian process expects improvement."""
 
 
@@ -128,19 +143,21 @@ def make_oracle(study: Study, folder: Path) -> DurableOracle:
         tune_new_entries=False,
         seed=study.search.seed + 1,  # 0 means any
         max_consecutive_failed_trials=NEVER,  # it would raise in the middle of an answer; see `all_failed`
-        **_budget(study.search.kind, study.search.trials),
+        **_search_settings(study),
     )
     oracle.verbose = 0
     oracle._set_project_dir(str(folder.parent), folder.name)
     return oracle
 
 
-def _budget(kind: str, trials: int | None) -> dict[str, int]:
+def _search_settings(study: Study) -> dict[str, object]:
+    kind, trials = study.search.kind, study.search.trials
     if kind == GRID:
         return {}
+    settings = {"max_trials": trials, "first": study.first_values(study.reference)}
     if kind == "random":
-        return {"max_trials": trials}
-    return {"max_trials": trials, "num_initial_points": max(3, trials // 3)}  # else 3 for every hyperparameter
+        return settings
+    return settings | {"num_initial_points": max(3, trials // 3)}  # else 3 for every hyperparameter
 
 
 def _read(path: Path) -> dict:

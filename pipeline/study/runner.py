@@ -37,12 +37,15 @@ def lead(study: Study, folder: Path, where: Place, stop: StopFlag, command: str,
         known, changed = with_current(identities(before))
         if changed:
             print(f"warning: the code differs from that of the runs so far: {changed}", file=sys.stderr)
-        _compare_threads(before, where)
+        is_complete = _is_complete(study, folder, was_done)
+        threads = (before or {}).get("threads", where.threads)
+        if not is_complete and threads != where.threads:
+            _warn_of_threads(threads, where.threads)
         write_text(folder / STUDY_TEXT, study.text)
-        write_manifest(study, folder, command, known, where.threads)
+        write_manifest(study, folder, command, known, threads if is_complete else where.threads)
         write_status(folder, "running")
         try:
-            failures = [] if _is_complete(study, folder, was_done) else _run(study, folder, where, stop, command)
+            failures = [] if is_complete else _run(study, folder, where, stop, command)
         except BaseException as error:
             state = "stopped" if isinstance(error, Stopped | KeyboardInterrupt) else "failed"
             write_status(folder, state, message=str(error))
@@ -58,12 +61,10 @@ def lead(study: Study, folder: Path, where: Place, stop: StopFlag, command: str,
         raise RunFailed(_in_words(failures, folder))
 
 
-def _compare_threads(before: dict | None, where: Place) -> None:
-    """Say so if the runs so far had another number of threads: sums come out in another order."""
-    threads = (before or {}).get("threads", where.threads)
-    if threads != where.threads:
-        advice = f"the runs so far had {threads} threads each, the next ones have {where.threads}"
-        print(f"warning: {advice}: their last digits do not compare. Keep to one --workers", file=sys.stderr)
+def _warn_of_threads(before: int, now: int) -> None:
+    """With another number of threads sums come out in another order."""
+    advice = f"the runs so far had {before} threads each, the next ones have {now}"
+    print(f"warning: {advice}: their last digits do not compare. Keep to one --workers", file=sys.stderr)
 
 
 def join(study: Study, folder: Path, where: Place, stop: StopFlag) -> None:
@@ -158,7 +159,8 @@ def _progress(study: Study, folder: Path, workers: int) -> StudyProgress:
         Path(run).name for run in _trial_runs(folder, done=True)
     ]
     objective = study.search.objective
-    scores = [(found, cell.title) for cell in done if (found := score(cell, folder, objective)) is not None]
+    rivals = [cell for cell in done if cell.arm.variant not in study.reference_only]
+    scores = [(found, cell.title) for cell in rivals if (found := score(cell, folder, objective)) is not None]
     total = len({cell.run_folder(folder) for cell in study.cells})
     total = total or study.search.trials * len(study.conditions) * len(study.seeds) * len(study.folds)
     return StudyProgress(sys.stderr, total, names, workers, objective, max(scores, default=None))

@@ -72,17 +72,23 @@ class StudyTuner(BaseTuner):
     def _run(self, cell: Cell) -> None:
         folder = self.part.folder
         if is_done(cell, folder):
-            self._report("reused", cell, score=score(cell, folder, self.part.study.search.objective))
+            self._report("reused", cell, score=self._shown_score(cell))
             return
         self._report("begun", cell)
         begun = time.monotonic()
         try:
-            run_cell(cell, folder, self.stop, {})
+            run_cell(cell, folder, self.stop)
         except CellFailed as error:
             self._report("failed", cell, message=str(error), log=str(cell.log_path(folder)))
             raise
         seconds = time.monotonic() - begun
-        self._report("done", cell, seconds=seconds, score=score(cell, folder, self.part.study.search.objective))
+        self._report("done", cell, seconds=seconds, score=self._shown_score(cell))
+
+    def _shown_score(self, cell: Cell) -> float | None:
+        """What "best so far" goes by; None for what is no rival."""
+        study = self.part.study
+        is_rival = cell.arm.variant not in study.reference_only
+        return score(cell, self.part.folder, study.search.objective) if is_rival else None
 
     def _score(self, trial: Trial, cells: tuple[Cell, ...]) -> float:
         search = self.part.study.search

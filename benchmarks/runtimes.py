@@ -82,8 +82,8 @@ def markdown(result: dict) -> str:
         "# Three runtimes, one answer",
         "",
         f"{result['faces']} rendered faces; int8 and int4 compared with the int8 file on x86 (XNNPACK), "
-        "float32 with itself on x86. One thread. Memory: growth of the process while a file is loaded and run on x86; the whole page "
-        "in Chromium, with LiteRT.js and the face detector. "
+        "float32 with itself on x86. One thread. Memory: on x86 the growth of the process while a file is loaded and run, in "
+        "Chromium the whole page with LiteRT.js and the face detector. "
         "Under emulation time and memory mean nothing.",
         "",
         f"Command: `{result['machine']['command']}`",

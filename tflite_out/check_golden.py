@@ -34,6 +34,7 @@ for name, expected in golden["files"].items():
     away = np.abs(np.array(found) - np.array(expected["outputs"]))
     share, same = float((away > expected["tolerance"]).mean()), bool((away <= expected["tolerance"]).all())
     failed |= expected["must_match"] and not same
-    verdict = "as verified" if same else "DIFFERS" if expected["must_match"] else "other codes, as packed int4 may (docs/on_device.md)"
+    other = "DIFFERS" if expected["must_match"] else "other codes, as packed int4 may have (docs/on_device.md)"
+    verdict = "as verified" if same else other
     print(f"{name}: {verdict}; {100 * share:.2f} % of {away.size} outputs differ, by {away.max():.6g} at most")
 sys.exit(int(failed))

@@ -198,7 +198,7 @@ def test_manifest_and_trials_name_every_run(tmp_path: Path):
         (("noise.rate: [0, 0.4]", "noise.rate: 0.4"), "study.yaml:2: axes.noise.rate: expected a list"),
         (("noise.rate: [0, 0.4]", "noise.rate: [[0]]"), "expected a number, text, true or false, not"),
         (("noise.rate: [0, 0.4]", "seeds: [3]"), "study.yaml:2: axes.seeds: cannot be set here. Give seeds of the study"),
-        (("dropout.rate: [0.1, 0.5]", "dropout.rate: [0.1, 2.5]"), "study.yaml:7: methods.0.rate: expected a value < 1, not 2.5"),
+        (("dropout.rate: [0.1, 0.5]", "dropout.rate: [0.1, 2.5]"), "study.yaml:7: dropout.rate: expected a value < 1, not 2.5"),
         (("dropout.rate: [0.1, 0.5]", "dropout.rat: [0.1, 0.5]"), "study.yaml:8: variants.dropout.reference: is none of"),
         (("dropout.rate: [0.1, 0.5]", "pruning.ratio: [0.1, 0.5]"), "variants.dropout.axes.pruning.ratio: 'dropout' has "
             "no method 'pruning'. Put {name: pruning} into its methods"),
@@ -225,7 +225,7 @@ def test_what_is_wrong_is_said_with_its_line(tmp_path: Path, change: tuple[str, 
     ("change", "message"),
     [
         (("min: 0.05, max: 0.6", "min: 0.6, max: 0.05"), "min must be less than max, but they are 0.6 and 0.05"),
-        (("min: 0.05, max: 0.6", "min: 0.05, max: 1.6"), "study.yaml:7: methods.0.rate: expected a value < 1, not 1.6"),
+        (("min: 0.05, max: 0.6", "min: 0.05, max: 1.6"), "study.yaml:7: dropout.rate: expected a value < 1, not 1.6"),
         (("min: 0.05, max: 0.6", "min: 0.0, max: 0.6, scale: log"), "a log scale begins above 0, not at 0.0"),
         (("min: 0.05, max: 0.6", "min: 0.05, mux: 0.6"), "study.yaml:7: variants.dropout.axes.dropout.rate.mux: unknown key"),
         (("min: 0.05, max: 0.6", "min: 0.05"), "variants.dropout.axes.dropout.rate.max: missing. Give it: Largest value."),

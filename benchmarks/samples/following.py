@@ -1,4 +1,4 @@
-"""Two ways to follow a face between searches: BlazeFace around its last place, or optical flow of its eyes."""
+"""Two ways to follow a face between searches: the tracker with BlazeFace, or optical flow of its eyes."""
 
 import time
 from collections.abc import Callable, Iterable
@@ -7,10 +7,11 @@ import cv2
 import numpy as np
 
 from benchmarks.samples.moving_face import moving, placed
-from pipeline.faces.blazeface import Detection, FaceDetector, around
-from pipeline.faces.search import look, tilt
+from pipeline.faces.blazeface import Detection, FaceDetector
+from pipeline.faces.tracking import FaceTracker, Finding
 
 FRAMES = 250
+NO_SEARCH = Finding(search_every=10 * FRAMES, smallest=20, most=1, least=0.75, least_followed=0.65)
 NOISE = 3.0
 
 Follow = Callable[[np.ndarray], np.ndarray]  # the next frame (H, W, 3) to the eyes in it (2, 2)
@@ -58,15 +59,9 @@ def _run(
 
 
 def _by_blazeface(first: np.ndarray) -> Follow:
-    detector = FaceDetector()
-    face = detector.detect(first)[0]
-
-    def follow(image: np.ndarray) -> np.ndarray:
-        nonlocal face
-        face = look(detector, image, around(face, tilt(face)))[0]
-        return _eyes(face)
-
-    return follow
+    tracker = FaceTracker(FaceDetector(), NO_SEARCH)
+    tracker.update(first)
+    return lambda image: _eyes(tracker.update(image)[0].face)
 
 
 def _by_flow(first: np.ndarray) -> Follow:

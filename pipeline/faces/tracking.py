@@ -15,8 +15,8 @@ NEAR = 1.0  # how far from its expected place a face may come back, its width = 
 SWELLING = 1.5  # of a face's width from one frame to the next; more is part of it, or something else
 NEWEST = 0.2  # share of the newest step in a face's motion
 # What a face that keeps still seems to move, turn and swell by, from look to look:
-STILL_MOVE, STILL_GROWTH = 0.05, 0.1  # side of the square that is looked into = 1
-STILL_TURN = 0.1  # radians
+STILL_MOVE, STILL_GROWTH = 0.01, 0.02  # side of the square that is looked into = 1
+STILL_TURN = 0.02  # radians
 
 
 @dataclass

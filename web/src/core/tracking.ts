@@ -13,9 +13,9 @@ const NEAR = 1.0; // how far from its expected place a face may come back, its w
 const SWELLING = 1.5; // of a face's width from one frame to the next; more is part of it, or something else
 const NEWEST = 0.2; // share of the newest step in a face's motion
 // What a face that keeps still seems to move, turn and swell by, from look to look:
-const STILL_MOVE = 0.05; // side of the square that is looked into = 1
-const STILL_GROWTH = 0.1;
-const STILL_TURN = 0.1; // radians
+const STILL_MOVE = 0.01; // side of the square that is looked into = 1
+const STILL_GROWTH = 0.02;
+const STILL_TURN = 0.02; // radians
 
 /** A face with its number, where it was last seen, how it moved there, and for how many frames it has not been seen. */
 export class Track {

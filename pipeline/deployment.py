@@ -4,6 +4,7 @@
 """
 
 import hashlib
+import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from pipeline.run_files import clear_disk_errors, read_json, write_bytes, write_
 SIDECAR, CARD, VERIFICATION = "model.json", "MODEL_CARD.md", "verification.json"
 GOLDEN = "golden_vectors.json"
 SIDECAR_FORMAT = 1
+COPY_AGAIN = "Copy the whole folder again, or run the experiment again"
 DATA_LICENSES = {
     "fashion_mnist": "Fashion-MNIST, MIT License (Zalando SE)",
     "cifar10": "CIFAR-10 (Krizhevsky 2009), no license stated by its authors",
@@ -157,26 +159,35 @@ def _thresholds(scores: dict) -> dict | None:
 
 def check_shipped(folder: Path) -> dict:
     """The sidecar of `folder`, after comparing every file with it; UserError names what does not belong together."""
-    try:
-        content = read_json(folder / SIDECAR)
-    except RunFailed as error:
-        raise UserError(str(error)) from error
+    content = _read_sidecar(folder / SIDECAR)
     if content is None:
         raise UserError(f"{folder}: no {SIDECAR}. Give a folder that pipeline.run made, such as tflite_out/NAME")
-    if content.get("format") != SIDECAR_FORMAT or not isinstance(content.get("files"), dict):
+    if content.get("format") != SIDECAR_FORMAT:
         raise UserError(f"{folder / SIDECAR}: format {content.get('format')}, this version reads {SIDECAR_FORMAT}")
+    if not isinstance(content.get("files"), dict):
+        raise UserError(f"{folder / SIDECAR}: damaged, it names no files. {COPY_AGAIN}")
     problems = mismatches(folder, content["files"], SIDECAR)
     named = {path.name for path in folder.glob("model_*.tflite")} - set(content["files"])
     problems += [f"{folder / name}: not named in {SIDECAR}" for name in sorted(named)]
     if problems:
-        raise UserError("\n".join(problems) + "\nCopy the whole folder again, or run the experiment again")
+        raise UserError("\n".join(problems) + f"\n{COPY_AGAIN}")
     return content
 
 
-def is_shipped(folder: Path, config_hash: str) -> bool:
-    """Whether `folder` holds the whole files of the run with this config hash."""
+def _read_sidecar(path: Path) -> dict | None:
     try:
-        return check_shipped(folder).get("config_hash") == config_hash
+        return read_json(path)
+    except (RunFailed, RecursionError) as error:
+        raise UserError(f"{path}: damaged, not a JSON object. {COPY_AGAIN}") from error
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror}. {COPY_AGAIN}") from error
+
+
+def is_shipped(folder: Path, config_hash: str) -> bool:
+    """Whether `folder` holds the whole files of the run with this config hash, golden vectors with them."""
+    try:
+        content = check_shipped(folder)
+        return content.get("config_hash") == config_hash and GOLDEN in content["files"]
     except UserError:
         return False
 
@@ -186,10 +197,13 @@ def mismatches(folder: Path, files: dict[str, dict], record: str) -> list[str]:
     return [problem for name, facts in files.items() if (problem := _mismatch(folder / name, facts, record))]
 
 
-def _mismatch(path: Path, facts: dict, record: str) -> str | None:
-    if not path.is_file():
+def _mismatch(path: Path, facts: object, record: str) -> str | None:
+    if not os.path.isfile(path):
         return f"{path}: missing, but named in {record}"
-    found, expected = facts_of(path)["sha256"], facts.get("sha256", "none")
+    expected = facts.get("sha256") if isinstance(facts, dict) else None
+    if not isinstance(expected, str):
+        return f"{path}: {record} is damaged, it holds no sha256 of this file"
+    found = facts_of(path)["sha256"]
     if found != expected:
         return f"{path}: does not match its sidecar {record} (sha256 {found[:12]}..., expected {expected[:12]}...)"
     return None

@@ -153,6 +153,13 @@ WRONG = {
     "csv below a file": (["{portrait}", "--csv", "{text}/o.csv"], "text.jpg/o.csv"),
     "confidence": (["{portrait}", "--confidence", "2"], "between 0 and 1"),
     "threads": (["{portrait}", "--threads", "0"], "threads"),
+    "many threads": (["{portrait}", "--threads", "100000"], "1 to 64"),
+    "more threads than a number holds": (["{portrait}", "--threads", "99999999999"], "1 to 64"),
+    "long median": (["{clip}", "--smooth", "99999999999999999999999"], "1 to 9999"),
+    "calibrated by one second": (["{portrait}", "--calibrate", "1"], "--sequence"),
+    "empty name": ([""], "empty"),
+    "empty output": (["{portrait}", "--overlay", ""], "--overlay"),
+    "long name": (["x" * 5000], "no such file"),
 }
 
 

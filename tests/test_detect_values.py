@@ -63,6 +63,7 @@ def test_a_smile_that_lasts_from_the_start_counts_as_neutral():
 
 @pytest.mark.parametrize("arguments", [
     {"smooth": 2}, {"smooth": 0}, {"calibrate": -1.0}, {"calibrate": float("nan")}, {"threads": 0},
+    {"smooth": 10001}, {"threads": 65},
 ])  # fmt: skip
 def test_settings_that_are_wrong(arguments: dict):
     with pytest.raises(UserError):

@@ -3,6 +3,7 @@
 import argparse
 from collections.abc import Sequence
 
+OVER_TIME = {"smooth": 1, "calibrate": 0.0, "timeline": None}  # options that need a video, and their defaults
 DESCRIPTION = """Action units of all faces in images, videos or from a camera, with a network that pipeline.run made.
 
   python -m pipeline.detect --model tflite_out/synthetic_faces clip.mp4 --csv aus.csv --overlay seen.mp4
@@ -36,7 +37,12 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--csv", metavar="FILE", help="a row a face and frame; - is stdout")
     add("--jsonl", metavar="FILE", help="a JSON object a frame; - is stdout")
     add("--overlay", metavar="PLACE", help="what was seen, drawn: a video, an image, or a folder for several inputs")
-    add("--timeline", metavar="FILE", help="action units over time, a plot a face: .svg or .html")
+    add(
+        "--timeline",
+        default=OVER_TIME["timeline"],
+        metavar="FILE",
+        help="action units over time, a plot a face: .svg or .html",
+    )
     faces = parser.add_argument_group("faces")
     add = faces.add_argument
     add("--confidence", type=float, default=0.75, metavar="P", help="least probability of a new face (default 0.75)")
@@ -56,14 +62,20 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     values = parser.add_argument_group("values")
     add = values.add_argument
-    add("--smooth", type=int, default=1, metavar="N", help="median of the last N frames (odd)")
+    add(
+        "--smooth",
+        type=int,
+        default=OVER_TIME["smooth"],
+        metavar="N",
+        help="median of the last N frames (odd, at most 9999)",
+    )
     add(
         "--calibrate",
         type=float,
-        default=0.0,
+        default=OVER_TIME["calibrate"],
         metavar="SECONDS",
         help="each face's first seconds are neutral: measure from there",
     )
     add("--sequence", type=float, metavar="FPS", help="the images are the frames of one video")
-    add("--threads", type=int, default=1, metavar="N", help="threads of the action unit network (default 1)")
+    add("--threads", type=int, default=1, metavar="N", help="threads of the network, at most 64 (default 1)")
     return parser.parse_args(argv)

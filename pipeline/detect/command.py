@@ -10,9 +10,11 @@ from typing import TextIO
 
 import cv2
 
+from pipeline.detect.arguments import OVER_TIME
 from pipeline.detect.detector import Detector, FaceSettings
 from pipeline.detect.inputs import Inputs, find_inputs
 from pipeline.detect.lines import STDOUT
+from pipeline.detect.originals import Originals
 from pipeline.detect.outputs import Output
 from pipeline.detect.overlay import make_overlay
 from pipeline.detect.progress import Progress
@@ -22,7 +24,7 @@ from pipeline.detect.watch import Watch
 from pipeline.errors import RunFailed, UserError
 from pipeline.stopping import StopFlag
 
-OVER_TIME = ("smooth", "calibrate", "timeline")
+OUTPUTS = ("csv", "jsonl", "overlay", "timeline")
 
 
 def detect(arguments: argparse.Namespace, terminal: TextIO, stop: StopFlag) -> None:
@@ -31,7 +33,6 @@ def detect(arguments: argparse.Namespace, terminal: TextIO, stop: StopFlag) -> N
     Raises UserError, RunFailed if an input could not be read whole, Stopped, BrokenPipeError if the reader of a pipe is gone.
     """
     check(arguments)
-    cv2.setNumThreads(arguments.threads)
     detector = Detector(
         arguments.model,
         faces=FaceSettings(arguments.confidence, arguments.search_every, arguments.max_faces, arguments.smallest_face),
@@ -39,14 +40,16 @@ def detect(arguments: argparse.Namespace, terminal: TextIO, stop: StopFlag) -> N
         smooth=arguments.smooth,
         calibrate=arguments.calibrate,
     )
-    inputs = find_inputs(arguments.inputs, stop.check)
+    cv2.setNumThreads(arguments.threads)
+    originals = Originals(detector.model_files, output_files(arguments))
+    inputs = originals.keep(find_inputs(arguments.inputs, stop.check))
     check_inputs(arguments, inputs)
     progress = Progress(terminal)
     watch = Watch(detector, inputs, arguments.sequence, stop.check, progress.warn)
     observations = iter(watch)
     first = list(itertools.islice(observations, 1))  # wrong input is known before an output exists
     with ExitStack() as stack:
-        outputs = [*make_outputs(arguments, inputs, detector), progress]
+        outputs = [*make_outputs(arguments, inputs, detector, originals), progress]
         for output in outputs:
             stack.callback(output.close)
         for seen in itertools.chain(first, observations):
@@ -58,13 +61,15 @@ def detect(arguments: argparse.Namespace, terminal: TextIO, stop: StopFlag) -> N
         )
 
 
-def make_outputs(arguments: argparse.Namespace, inputs: Inputs, detector: Detector) -> Iterator[Output]:
+def make_outputs(
+    arguments: argparse.Namespace, inputs: Inputs, detector: Detector, originals: Originals
+) -> Iterator[Output]:
     """The outputs asked for; those that create a file at once come last."""
     labels = tuple(detector.thresholds)
     if arguments.timeline:
         yield Timeline(Path(arguments.timeline), detector.thresholds)
     if arguments.overlay:
-        yield make_overlay(arguments.overlay, inputs, arguments.sequence is not None, detector.thresholds)
+        yield make_overlay(arguments.overlay, inputs, originals, arguments.sequence is not None, detector.thresholds)
     if arguments.csv:
         yield CsvRows(arguments.csv, name_columns(inputs), labels)
     if arguments.jsonl:
@@ -78,23 +83,29 @@ def name_columns(inputs: Inputs) -> list[str]:
 
 def check(arguments: argparse.Namespace) -> None:
     """Raise UserError for arguments that do not go together; set the default output."""
-    if not any((arguments.csv, arguments.jsonl, arguments.overlay, arguments.timeline)):
+    for option in OUTPUTS:
+        if getattr(arguments, option) == "":
+            raise UserError(f"--{option}: its name is empty. Name a file")
+    if not any(getattr(arguments, option) for option in OUTPUTS):
         arguments.csv = STDOUT
     if arguments.csv == arguments.jsonl == STDOUT:
         raise UserError("--csv - and --jsonl -: only one of them can have stdout")
-    names = (arguments.csv, arguments.jsonl, arguments.overlay, arguments.timeline)
-    files = [os.path.realpath(name) for name in names if name and name != STDOUT]
+    files = [os.path.realpath(name) for name in output_files(arguments)]
     if len(set(files)) < len(files):
         raise UserError("two outputs have the same name")
-    if set(files) & {os.path.realpath(name) for name in arguments.inputs if Path(name).is_file()}:
-        raise UserError("an output would overwrite an input")
     if arguments.sequence is not None and not 0 < arguments.sequence <= 1000:
         raise UserError(f"--sequence takes frames a second, not {arguments.sequence}")
 
 
+def output_files(arguments: argparse.Namespace) -> list[str]:
+    """The names of the outputs asked for, without stdout."""
+    names = [getattr(arguments, option) for option in OUTPUTS]
+    return [name for name in names if name and name != STDOUT]
+
+
 def check_inputs(arguments: argparse.Namespace, inputs: Inputs) -> None:
     """Raise UserError if something over time is asked of single images."""
-    asked = [name for name in OVER_TIME if getattr(arguments, name) not in (None, 0, 1)]
+    asked = [name for name, default in OVER_TIME.items() if getattr(arguments, name) != default]
     if asked and inputs.kinds == {"image"} and arguments.sequence is None:
         raise UserError(f"--{asked[0]} needs a video; if these images are the frames of one, add --sequence FPS")
     if arguments.sequence is not None and "image" not in inputs.kinds:

@@ -20,6 +20,7 @@ LEAST_EYE_DISTANCE = 8.0  # in pixels: below, a crop shows blur
 LEAST_VISIBLE = 0.5  # of the crop: below, it shows the image's border
 FOLLOWED_LESS = 0.1  # a face that is followed may be that much less probable than a new one
 FIRST_LOOK = 0.5  # least probability at which a place is looked at close up
+MOST_THREADS = 64
 SMALLEST_IN_IMAGE, SMALLEST_IN_VIDEO = 1 / 32, 1 / 16  # width of a face, longer side of the image = 1
 
 
@@ -76,12 +77,12 @@ class Detector:
     Args:
         model: a .tflite file with its sidecar beside it, or a folder tflite_out/NAME (its int8 file).
         faces: how faces are found.
-        threads: of the action unit network.
-        smooth: frames of the causal temporal median of each face's probabilities; 1: none.
+        threads: of the action unit network, at most 64.
+        smooth: frames of the causal temporal median of each face's probabilities, at most 9999; 1: none.
         calibrate: seconds after a face appears in which it is taken to be neutral; 0: none.
 
     Raises:
-        UserError: no model, no sidecar, or they do not belong together.
+        UserError: no model, no sidecar, or they do not belong together; a number out of its range.
     """
 
     def __init__(
@@ -93,10 +94,10 @@ class Detector:
         smooth: int = 1,
         calibrate: float = 0.0,
     ):
-        if threads < 1:
-            raise UserError(f"threads must be at least 1, not {threads}")
+        if not 1 <= threads <= MOST_THREADS:
+            raise UserError(f"threads must be 1 to {MOST_THREADS}, not {threads}")
         self._network = AuNetwork(load_shipped(Path(model)), threads)
-        self.sidecar = self._network.model.sidecar
+        self.sidecar, self.model_files = self._network.model.sidecar, self._network.model.files
         self.thresholds = {
             label: threshold
             for label, threshold in zip(self.sidecar.labels, self.sidecar.thresholds, strict=True)

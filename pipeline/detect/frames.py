@@ -1,5 +1,6 @@
 """The frames of an image file, a video file or a camera, one at a time."""
 
+import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,7 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from pipeline.detect.inputs import Source
+from pipeline.detect.inputs import Source, is_utf8
 from pipeline.errors import UserError
 from pipeline.faces.image_files import UnreadableImage, read_image
 
@@ -91,8 +92,10 @@ def _open(source: Source) -> cv2.VideoCapture:
             raise UserError(f"camera {source.name} cannot be opened. {_cameras()}")
         return capture
     path = Path(source.name)
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise Unreadable(f"{source.name}: no such file")
+    if not is_utf8(source.name):
+        raise Unreadable(f"{source.name}: OpenCV opens no video whose path is not UTF-8. Rename it")
     try:
         with path.open("rb") as file:
             empty = not file.read(1)

@@ -59,11 +59,18 @@ def find_inputs(names: Sequence[str], waiting: Callable[[], None] = lambda: None
     return Inputs(sources, frozenset(source.kind for source in sources), len(sources) == 1)
 
 
+def is_utf8(name: str) -> bool:
+    """Whether native libraries can be given the name of a file."""
+    return not any("\ud800" <= letter <= "\udfff" for letter in name)
+
+
 def _expand(name: str) -> list[Source]:
+    if not name:
+        raise UserError("an input's name is empty. The current folder is named by a dot: .")
     if re.fullmatch(r"\d{1,3}", name):
         return [Source("camera", name, f"camera{name}")]
     path = Path(name)
-    if path.exists():
+    if os.path.exists(path):
         return _there(path)
     found = sorted(glob.glob(name, recursive=True), key=natural)
     if not found:
@@ -112,6 +119,8 @@ def _listed(waiting: Callable[[], None]) -> Iterator[Source]:
     """A source for every path on stdin, one a line, as they come."""
     for line in _lines(0, waiting):
         name = os.fsdecode(line).strip("\r\n")
+        if "\0" in name:
+            raise UserError("the list on stdin holds zero bytes. It takes one path a line: find without -print0")
         if name:
             yield _of_file(name)
 

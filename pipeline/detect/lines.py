@@ -13,6 +13,8 @@ STDOUT = "-"
 class LineFile:
     """Lines to a file, which is replaced, or to stdout (`-`); each is written at once, whole or not at all.
 
+    File names that are not UTF-8 keep their bytes.
+
     Raises UserError if the file cannot be written, RunFailed if the disk is full, BrokenPipeError if a pipe's reader is gone.
     """
 
@@ -24,7 +26,7 @@ class LineFile:
 
     def write(self, line: str) -> None:
         """Write a line; without its end."""
-        data = line.encode() + b"\n"
+        data = line.encode(errors="surrogateescape") + b"\n"
         with clear_errors(self.name):
             try:
                 _write(self._descriptor, data)

@@ -10,24 +10,29 @@ import cv2
 import numpy as np
 
 from pipeline.detect.disk import replacing
-from pipeline.detect.inputs import Inputs, Source
+from pipeline.detect.folder_places import IMAGE_FORMATS, FolderPlaces, check_places
+from pipeline.detect.inputs import Inputs, is_utf8
+from pipeline.detect.originals import Originals
 from pipeline.detect.outputs import Observation, Output
 from pipeline.detect.picture import Picture
 from pipeline.errors import RunFailed, UserError
 
-IMAGE_FORMATS = {".jpg": ".jpg", ".jpeg": ".jpg", ".png": ".png", ".webp": ".webp", ".bmp": ".bmp"}
 VIDEO_CODECS = {".mp4": "mp4v", ".m4v": "mp4v", ".mov": "mp4v", ".avi": "MJPG", ".mkv": "mp4v", ".webm": "VP80"}
 JPEG_QUALITY = 92
 LEAST_FREE, FRAMES_BETWEEN_CHECKS = 2**20, 100  # bytes on the disk; OpenCV does not tell when it cannot write
 LONGEST_PAUSE = 10.0  # seconds for which a picture stands still at most
 
 
-def make_overlay(place: str, inputs: Inputs, sequence: bool, thresholds: Mapping[str, float]) -> Output:
+def make_overlay(
+    place: str, inputs: Inputs, originals: Originals, sequence: bool, thresholds: Mapping[str, float]
+) -> Output:
     """The overlay output for the place on the command line; raises UserError if inputs do not fit into it."""
     ending = Path(place).suffix.lower()
-    if Path(place).is_dir() or place.endswith("/") or not ending:
-        _keep_inputs(Path(place), inputs)
-        return FolderOverlay(Path(place), sequence, thresholds)
+    if not is_utf8(place) and (ending in VIDEO_CODECS or inputs.kinds != {"image"}):
+        raise UserError(f"--overlay {place}: OpenCV writes no video to a path that is not UTF-8. Choose another place")
+    if os.path.isdir(place) or place.endswith("/") or not ending:
+        check_places(Path(place), inputs, originals)
+        return FolderOverlay(FolderPlaces(Path(place), originals), sequence, thresholds)
     images = inputs.kinds == {"image"}
     one_video = sequence if images else inputs.single
     if ending in VIDEO_CODECS and one_video:
@@ -40,24 +45,6 @@ def make_overlay(place: str, inputs: Inputs, sequence: bool, thresholds: Mapping
         )
     known = " ".join([*VIDEO_CODECS, *IMAGE_FORMATS])
     raise UserError(f"--overlay {place}: unknown ending {ending}; known are {known}, or a folder (seen/)")
-
-
-def _keep_inputs(folder: Path, inputs: Inputs) -> None:
-    """Raise UserError if a picture in the folder would take the place of an input."""
-    if inputs.count is None:
-        return
-    originals = {os.path.realpath(source.name) for source in inputs.sources}
-    for source in inputs.sources:
-        target = folder / _target(source)
-        if os.path.realpath(target) in originals:
-            raise UserError(f"--overlay {folder}: {target} is an input and would be overwritten. Choose another folder")
-
-
-def _target(source: Source) -> Path:
-    """The name of a source's picture or video below the folder of all."""
-    short = Path(source.short)
-    keeps = source.kind == "image" and short.suffix.lower() in IMAGE_FORMATS
-    return short if keeps else short.with_suffix(".jpg" if source.kind == "image" else ".mp4")
 
 
 class ImageOverlay(Output):
@@ -97,20 +84,19 @@ class VideoOverlay(Output):
 class FolderOverlay(Output):
     """A file in a folder for every image and video, under their own names."""
 
-    def __init__(self, folder: Path, sequence: bool, thresholds: Mapping[str, float]):
-        self._folder, self._sequence, self._thresholds = folder, sequence, thresholds
+    def __init__(self, places: FolderPlaces, sequence: bool, thresholds: Mapping[str, float]):
+        self._places, self._sequence, self._thresholds = places, sequence, thresholds
         self._picture, self._video = Picture(thresholds), None
-        self._used: set[Path] = set()
 
     def write(self, seen: Observation) -> None:
         """Draw the frame into its own image, or append it to the video of its source."""
         if seen.source.kind == "image":
             if seen.image is not None:
                 picture = self._picture if self._sequence else Picture(self._thresholds)
-                write_image(self._path(seen.source), picture.draw(seen.image, seen.faces))
+                write_image(self._places.next(seen.source), picture.draw(seen.image, seen.faces))
             return
         if self._video is None:
-            self._video = VideoOverlay(self._path(seen.source), self._thresholds)
+            self._video = VideoOverlay(self._places.next(seen.source), self._thresholds)
         self._video.write(seen)
 
     def end(self) -> None:
@@ -120,16 +106,6 @@ class FolderOverlay(Output):
             video.close()
 
     close = end
-
-    def _path(self, source: Source) -> Path:
-        """A path in the folder that this run has not used yet."""
-        first = path = self._folder / _target(source)
-        number = 1
-        while path in self._used:
-            number += 1
-            path = first.with_name(f"{first.stem}-{number}{first.suffix}")
-        self._used.add(path)
-        return path
 
 
 class VideoWriter:

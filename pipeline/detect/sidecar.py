@@ -3,6 +3,7 @@
 import hashlib
 import json
 import math
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,9 +33,10 @@ class Sidecar:
 
 @dataclass(frozen=True)
 class ShippedModel:
-    """The content of a TFLite file that its sidecar vouches for."""
+    """The content of a TFLite file that its sidecar vouches for; `files` are all that were shipped with it."""
 
     path: Path
+    files: tuple[Path, ...]
     content: bytes
     sidecar: Sidecar
 
@@ -53,7 +55,7 @@ def load_shipped(path: Path) -> ShippedModel:
     values = _read(record)
     content = _vouched(path, values, record)
     try:
-        return ShippedModel(path, content, _parse(values))
+        return ShippedModel(path, _files(record, values["files"]), content, _parse(values))
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise UserError(f"{record}: damaged or not of an action unit network: {_words(error)}") from error
 
@@ -93,6 +95,11 @@ def _vouched(path: Path, values: Mapping, record: Path) -> bytes:
             "Copy the whole folder again"
         )
     return content
+
+
+def _files(record: Path, named: Mapping) -> tuple[Path, ...]:
+    """The sidecar and those of the files it names that are there."""
+    return tuple(path for path in (record, *(record.parent / name for name in named)) if os.path.isfile(path))
 
 
 def _parse(values: Mapping) -> Sidecar:

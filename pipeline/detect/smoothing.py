@@ -6,13 +6,15 @@ import numpy as np
 
 from pipeline.errors import UserError
 
+MOST_FRAMES = 9999
+
 
 class TemporalMedian:
     """The median of the last `frames` probabilities of each face and action unit, this frame included."""
 
     def __init__(self, frames: int):
-        if frames < 1 or frames % 2 == 0:
-            raise UserError(f"the temporal median takes an odd number of frames (1: none), not {frames}")
+        if not 1 <= frames <= MOST_FRAMES or frames % 2 == 0:
+            raise UserError(f"the temporal median takes an odd number of frames, 1 to {MOST_FRAMES}, not {frames}")
         self._frames = frames
         self._last: dict[int, deque[np.ndarray]] = {}
 

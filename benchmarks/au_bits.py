@@ -1,6 +1,6 @@
 """Bits chosen for every action unit's head against equal bits at the same packed size, trained anew on rendered faces.
 
-    python -m benchmarks.au_bits [--folds 1 2 3] [--seeds 1 2] [--epochs 12] [--frames 16] [--budgets 1 0.75]
+    python -m benchmarks.au_bits [--folds 1 2 3] [--seeds 1 2] [--epochs 24] [--frames 32] [--budgets 0.875 0.75]
 
 In every fold the bits are chosen on that fold's own validation subjects (noisy labels, W4/A4 network, all seeds), so no
 test subject has a say. Then everything is trained from scratch with these bits, with 4 and with 3 bits in all heads, and
@@ -219,9 +219,9 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folds", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2])
-    parser.add_argument("--epochs", type=int, default=12)
-    parser.add_argument("--frames", type=int, default=16, help="frames rendered of each of a subject's 8 sequences")
-    parser.add_argument("--budgets", type=float, nargs="+", default=[1.0, 0.75], help="shares of the size with 4 bits")
+    parser.add_argument("--epochs", type=int, default=24)
+    parser.add_argument("--frames", type=int, default=32, help="frames rendered of each of a subject's 8 sequences")
+    parser.add_argument("--budgets", type=float, nargs="+", default=[0.875, 0.75], help="shares of the size with 4 bits")
     parser.add_argument("--tolerance", type=float, default=SearchSettings.tolerance)
     parser.add_argument("--candidates", type=int, nargs="+", default=list(CANDIDATES))
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides")

@@ -40,14 +40,14 @@ SHRUNK = (  # left, top, right, bottom, scale
     (0, 0, 97, 71, 0.25),
 )
 MOVES = (  # from the square (50, 40, 100, 0.1): x, y, side, angle
-    (2.9, 3.9, 0, 0),
-    (3.1, 4.1, 0, 0),
-    (0, 0, 9.9, 0),
-    (0, 0, 10.1, 0),
-    (0, 0, -10.1, 0),
-    (0, 0, 0, 0.09),
-    (0, 0, 0, -0.11),
-    (0, 0, 0, 6.2),
+    (0.5, 0.8, 0, 0),
+    (0.6, 0.9, 0, 0),
+    (0, 0, 1.9, 0),
+    (0, 0, 2.1, 0),
+    (0, 0, -2.1, 0),
+    (0, 0, 0, 0.019),
+    (0, 0, 0, -0.021),
+    (0, 0, 0, 6.28),
     (0, 0, 0, 3.1),
 )
 BORDERS = {"edge": cv2.BORDER_REPLICATE, "black": cv2.BORDER_CONSTANT}
@@ -57,6 +57,7 @@ def golden() -> dict:
     """Everything that is compared."""
     image = test_image()
     return {
+        "picture": {"width": WIDTH, "height": HEIGHT, "rgb": _base64(image)},
         "samples": [_sample(image, *values) for values in SQUARES],
         "crops": [_crop(image, grey, right, left) for grey in (False, True) for right, left in EYES],
         "shrunk": [_shrunk(image, *values) for values in SHRUNK],

@@ -6,6 +6,7 @@ import os
 import shutil
 import socket
 import subprocess
+import wave
 from pathlib import Path
 
 import cv2
@@ -59,7 +60,10 @@ def write_fixtures(folder: Path) -> None:
     write_png(folder / "empty.png", np.full((120, 160, 3), 90, np.uint8))
     shutil.copyfile(ROOT / "tests" / "portrait.jpg", folder / "portrait.jpg")
     write_camera(folder / "camera.y4m", in_room(faces[3]))
-    write_video(folder / "faces.webm", [in_room(face(8, 320, smile=frame / 9)) for frame in range(10)])
+    smiling = [in_room(face(8, 320, smile=frame / (FRAMES - 1))) for frame in range(FRAMES)]
+    write_video(folder / "faces.webm", smiling)
+    write_video(folder / "one.webm", smiling[:1])
+    write_sound(folder / "silence.wav")
     for number, image in enumerate(moving_faces(faces[1], faces[4])):
         write_png(folder / f"frame_{number}.png", image)
     expected = [expected_faces(name, read_image(folder / name)) for name in pictures]
@@ -121,11 +125,20 @@ def write_camera(path: Path, image: np.ndarray) -> None:
 
 
 def write_video(path: Path, images: list[np.ndarray]) -> None:
-    """A video of one second, VP8."""
+    """A video of FRAMES_PER_SECOND, VP8."""
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"VP80"), FRAMES_PER_SECOND, images[0].shape[1::-1])
     for image in images:
         writer.write(np.ascontiguousarray(image[..., ::-1]))
     writer.release()
+
+
+def write_sound(path: Path) -> None:
+    """A second of silence."""
+    with wave.open(str(path), "wb") as sound:
+        sound.setnchannels(1)
+        sound.setsampwidth(2)
+        sound.setframerate(8000)
+        sound.writeframes(bytes(2 * 8000))
 
 
 def expected_faces(name: str, image: np.ndarray) -> dict:

@@ -1,5 +1,6 @@
 import { resolve } from "node:path";
 import { defineConfig } from "vitest/config";
+import { port, previewProblems } from "./build/preview.ts";
 import { HEADERS } from "./build/security.ts";
 import { shippedFiles } from "./build/shipped_files.ts";
 
@@ -9,6 +10,7 @@ const model = resolve(project, process.env["NIBBLE_MODEL"] || "tflite_out/synthe
 export default defineConfig({
   base: "./",
   plugins: [
+    previewProblems(),
     shippedFiles(
       model,
       resolve(project, "pipeline/faces/blaze_face_short_range.tflite"),
@@ -26,6 +28,6 @@ export default defineConfig({
       preserveEntrySignatures: "exports-only",
     },
   },
-  preview: { headers: HEADERS, port: 8000, strictPort: true },
+  preview: { headers: HEADERS, port: port(), strictPort: true },
   test: { include: ["test/**/*.test.ts"] },
 });

@@ -4,7 +4,9 @@ import { createHash } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Plugin } from "vite";
+import { type Sidecar, parseSidecar } from "../src/core/sidecar.ts";
 import { POLICY } from "./security.ts";
+import { stop } from "./stop.ts";
 
 const WASM = ["litert_wasm_internal", "litert_wasm_compat_internal"].flatMap((name) => [`${name}.js`, `${name}.wasm`]);
 
@@ -35,21 +37,28 @@ export function shippedFiles(model: string, faceModel: string, runtime: string):
   };
 }
 
-/** The sidecar and the TFLite files that it names, compared with their checksums. */
+/** The sidecar, the card and the TFLite files, these compared with their checksums. */
 function modelFiles(folder: string): Copy[] {
-  const sidecar = join(folder, "model.json");
-  if (!existsSync(sidecar)) {
+  if (!existsSync(join(folder, "model.json"))) {
     stop(`${folder}: no model.json. Give a folder that pipeline.run made, such as tflite_out/NAME`);
   }
-  const files: Record<string, { sha256: string }> = JSON.parse(readFileSync(sidecar, "utf8")).files;
-  const names = Object.keys(files).filter((name) => name.endsWith(".tflite"));
-  for (const name of names) {
+  contentOf(join(folder, "MODEL_CARD.md"));
+  const { files } = sidecarIn(folder);
+  for (const { name, sha256: expected } of files) {
     const path = join(folder, name);
-    if (!existsSync(path) || sha256(path) !== files[name].sha256) {
-      stop(`${path}: missing, or not the file that model.json describes. Copy the whole folder again`);
-    }
+    if (sha256(path) !== expected) stop(`${path}: not the file that model.json describes. Copy the whole folder again`);
   }
-  return ["model.json", "MODEL_CARD.md", ...names].map((name) => ({ source: join(folder, name), name: `model/${name}` }));
+  const names = ["model.json", "MODEL_CARD.md", ...files.map(({ name }) => name)];
+  return names.map((name) => ({ source: join(folder, name), name: `model/${name}` }));
+}
+
+/** What the page will read of model.json, read now. */
+function sidecarIn(folder: string): Sidecar {
+  try {
+    return parseSidecar(contentOf(join(folder, "model.json")).toString());
+  } catch (error) {
+    stop(`${folder}: ${(error as Error).message}`);
+  }
 }
 
 function otherFiles(faceModel: string, runtime: string): Copy[] {
@@ -59,12 +68,14 @@ function otherFiles(faceModel: string, runtime: string): Copy[] {
   ];
 }
 
-/** The user's input is wrong: say what, without a stack of calls. */
-function stop(problem: string): never {
-  console.error(`error: ${problem}`);
-  process.exit(2);
+function sha256(path: string): string {
+  return createHash("sha256").update(contentOf(path)).digest("hex");
 }
 
-function sha256(path: string): string {
-  return createHash("sha256").update(readFileSync(path)).digest("hex");
+function contentOf(path: string): Buffer {
+  try {
+    return readFileSync(path);
+  } catch (error) {
+    stop(`${path}: missing, or it cannot be read (${(error as NodeJS.ErrnoException).code}). Copy the whole folder again`);
+  }
 }

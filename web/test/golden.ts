@@ -1,4 +1,4 @@
-/** golden.json, which `python -m tests.web_golden` writes, and what the formulas in tests/web_golden.py make. */
+/** golden.json, which `python -m tests.web_golden` writes, and the network's output that a formula there makes. */
 
 import { readFileSync } from "node:fs";
 import type { Point } from "../src/core/crop";
@@ -7,6 +7,7 @@ import type { Pixels } from "../src/core/pixels";
 import type { Square } from "../src/core/sampling";
 
 interface Golden {
+  readonly picture: { width: number; height: number; rgb: string }; // uint8, row by row
   readonly samples: { square: Square; size: number; border: Border; rgb: string }[];
   readonly crops: { grey: boolean; right: Point; left: Point; pixels: string }[];
   readonly shrunk: { part: number[]; scale: number; width: number; height: number; rgb: string }[];
@@ -24,12 +25,10 @@ export function bytes(base64: string): Uint8Array {
 }
 
 export function testImage(): Pixels {
-  const [width, height] = [97, 71];
-  const data = new Uint8ClampedArray(width * height * 4);
-  for (let at = 0; at < data.length; at++) {
-    const [c, x, y] = [at % 4, Math.floor(at / 4) % width, Math.floor(at / 4 / width)];
-    data[at] = c === 3 ? 255 : (x * 37 + y * 91 + Math.floor((x * y) / 8) + c * 50) % 256;
-  }
+  const { width, height, rgb } = golden.picture;
+  const colours = bytes(rgb);
+  const data = new Uint8ClampedArray(width * height * 4).fill(255);
+  for (let pixel = 0; pixel < width * height; pixel++) data.set(colours.subarray(3 * pixel, 3 * pixel + 3), 4 * pixel);
   return { width, height, data };
 }
 

@@ -1,11 +1,11 @@
 /** The sidecar model.json of the network's files: what goes in, what comes out (pipeline/deployment.py writes it). */
 
 import type { CropRecipe } from "./crop";
-import { UserError } from "./failure";
+import { UserError } from "./failure.ts"; // the build reads this file as it is
 
 const SIDECAR_FORMAT = 1;
 const LARGEST_SIDE = 2048;
-const MODEL_FILE = /^model_(.+)\.tflite$/;
+const MODEL_FILE = /^model_(\w+)\.tflite$/;
 
 /** A file that the sidecar vouches for. */
 export interface FileFacts {
@@ -32,7 +32,7 @@ export function parseSidecar(text: string): Sidecar {
     return checked(JSON.parse(text));
   } catch (error) {
     const reason = error instanceof SyntaxError ? "no JSON" : (error as Error).message;
-    throw new UserError(`model.json is damaged or not of an action unit network: ${reason}. Build the page again from a whole folder.`);
+    throw new UserError(`model.json is damaged or not of an action unit network: ${reason}. Build the page from a whole folder of such a network.`);
   }
 }
 

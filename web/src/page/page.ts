@@ -29,6 +29,9 @@ export class Page {
   private readonly downloadButton = byId("download", HTMLButtonElement);
   private readonly smoothing = byId("smoothing", HTMLSelectElement);
   private again: () => Promise<void> = async () => {};
+  private openings = 0;
+  private opening: Promise<void> = Promise.resolve();
+  private source: Source | undefined;
   private last: Seen | undefined;
   private selected: number | undefined;
 
@@ -44,21 +47,28 @@ export class Page {
     this.connect();
   }
 
-  /** Show what a function opens, or what went wrong; `button` is the id of what was pressed. */
-  async open(button: string, opening: () => Promise<Source>): Promise<void> {
-    showProblem(undefined);
-    try {
-      await this.start(await opening());
-      this.again = () => this.open(button, opening);
-      for (const one of document.querySelectorAll(".sources > *")) one.classList.toggle("active", one.id === button);
-    } catch (error) {
-      showProblem(error);
-    }
+  /** Show what a function opens, or what went wrong; `button` is the id of what was pressed. What is opened last wins. */
+  open(button: string, opening: () => Promise<Source>): Promise<void> {
+    this.opening = this.openAs(++this.openings, button, opening);
+    return this.opening;
   }
 
   /** Load and time all files of the model. */
   async measure(): Promise<void> {
     await this.models.measure().catch(showProblem);
+  }
+
+  private async openAs(number: number, button: string, opening: () => Promise<Source>): Promise<void> {
+    showProblem(undefined);
+    try {
+      const source = await opening();
+      if (number !== this.openings) return source.close();
+      this.again = () => this.open(button, opening);
+      for (const one of document.querySelectorAll(".sources > *")) one.classList.toggle("active", one.id === button);
+      await this.start(source);
+    } catch (error) {
+      if (number === this.openings) showProblem(error);
+    }
   }
 
   private connect(): void {
@@ -86,10 +96,12 @@ export class Page {
   }
 
   private async start(source: Source): Promise<void> {
-    this.selected = undefined;
+    [this.source, this.selected] = [source, undefined];
     this.recorder.clear();
     this.timeline.clear();
-    this.pause(false);
+    this.pauseButton.textContent = "Pause";
+    this.downloadButton.disabled = true;
+    byId("status", HTMLElement).textContent = source.title;
     this.pauseButton.disabled = source.still;
     const note = source.title === "rendered faces" ? "" : caution(this.engine.sidecar);
     const place = byId("caution", HTMLElement);
@@ -109,7 +121,9 @@ export class Page {
       showProblem(error);
     }
     this.models.show(this.engine.detector.network);
-    if (this.last?.source.still) await this.again();
+    const opening = this.opening;
+    await opening;
+    if (this.source?.still && opening === this.opening) await this.again();
   }
 
   private take(seen: Seen): void {

@@ -30,17 +30,13 @@ export class Viewer {
 
   /** Look at a source from now on; the one before is closed. */
   async open(source: Source): Promise<void> {
-    await this.close();
-    this.detector.reset();
-    [this.source, this.interval, this.cost] = [source, 0, 0];
-    this.running = this.run(source).catch(this.failed);
-  }
-
-  /** Stop looking. */
-  async close(): Promise<void> {
     this.source?.close();
-    this.source = undefined;
+    this.source = source;
     await this.running;
+    if (this.source !== source) return;
+    this.detector.reset();
+    [this.interval, this.cost] = [0, 0];
+    this.running = this.run(source);
   }
 
   pause(paused: boolean): void {
@@ -50,9 +46,10 @@ export class Viewer {
   private async run(source: Source): Promise<void> {
     try {
       await this.look(source);
-    } finally {
-      source.close();
+    } catch (error) {
+      if (this.source === source) this.failed(error);
     }
+    source.close();
     if (this.source === source) this.ended(source);
   }
 

@@ -24,11 +24,15 @@ def test_golden_vectors_on_arm():
 
 @emulated
 def test_faces_on_arm(tmp_path: Path, capsys: pytest.CaptureFixture):
-    assert arm.main(["--faces", "3", "--output", str(tmp_path / "arm.json")]) == 0
+    folder = shutil.copytree(FOLDER, tmp_path / "synthetic_faces")  # without the float file: each costs some seconds
+    (folder / "model_float32.tflite").unlink()
+    sidecar = read_json(folder / "model.json")
+    del sidecar["files"]["model_float32.tflite"]
+    write_json(folder / "model.json", sidecar)
+    assert arm.main(["--faces", "3", "--models", str(folder), "--output", str(tmp_path / "arm.json")]) == 0
     files = read_json(tmp_path / "arm.json")["models"]["synthetic_faces"]
     assert files["model_int8.tflite"]["outputs"] == 36 and files["model_int8.tflite"]["differing"] == 0
     assert files["model_int4.tflite"]["differing_from_int8_on_arm"] == 0
-    assert files["model_float32.tflite"]["largest"] < 1e-4
     assert "synthetic_faces/model_int8.tflite: 0 of 36 outputs differ" in capsys.readouterr().out
 
 

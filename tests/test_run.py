@@ -123,7 +123,7 @@ def test_the_shipped_folder_matches_its_sidecar(finished):
     shipped = finished / "tflite_out" / "smoke"
     sidecar = check_shipped(shipped)
     models = {"model_int8.tflite", "model_int4.tflite", "model_float32.tflite"}
-    assert set(sidecar["files"]) == {*models, "verification.json", "MODEL_CARD.md"}
+    assert set(sidecar["files"]) == {*models, "verification.json", "MODEL_CARD.md", "golden_vectors.json"}
     assert len(sidecar["labels"]) == 10
     assert "code" in (shipped / "MODEL_CARD.md").read_text()
 

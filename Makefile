@@ -27,6 +27,7 @@ web: $(WEB)  ## build the page of a model and serve it: MODEL=tflite_out/NAME PO
 	export $(WITH_NODE) NIBBLE_MODEL="$$(realpath -- "$(MODEL)")" NIBBLE_PORT=$(PORT) && cd web && npm run build && npm run serve
 
 verify-arm: $(READY)  ## the shipped files on an emulated ARM processor against this one (Debian 12)
+	@mkdir -p runs
 	$(BIN)/python -m benchmarks.arm --output runs/arm.json
 
 lint: $(READY)  ## ruff

@@ -8,7 +8,7 @@ import numpy as np
 
 from pipeline.conversion import convert
 from pipeline.data.sampling import stream
-from pipeline.deployment import Shipment, facts_of, mismatches, publish
+from pipeline.deployment import facts_of, mismatches, publish
 from pipeline.errors import RunFailed, UserError
 from pipeline.golden_vectors import golden_vectors
 from pipeline.progress import make_progress
@@ -20,6 +20,7 @@ from pipeline.replicas import ONE, OneReplica, make_replicas
 from pipeline.run_files import read_json, write_json
 from pipeline.run_folder import seed_path, write_status
 from pipeline.selection import scores
+from pipeline.shipment import Shipment
 from pipeline.stopping import StopFlag
 from pipeline.training import own_forward, train
 from pipeline.training_data import TrainingData

@@ -4,8 +4,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from pipeline.deployment import Shipment, model_card, sidecar
+from pipeline.deployment import sidecar
 from pipeline.experiment import verified_examples
+from pipeline.model_card import model_card
+from pipeline.shipment import Shipment
 from pipeline.training_data import TrainingData
 
 SHIPMENT = Shipment(

@@ -7,7 +7,7 @@ import { element } from "./elements";
 
 const ORDER = ["float32", "int8", "int4"];
 const WORDS: Record<string, string> = {
-  float32: "trained without quantization, to compare with",
+  float32: "the same weights, the rest not rounded: to compare with",
   int8: "4-bit codes, a byte each",
   int4: "the same codes, two in a byte; unpacked when it is loaded",
 };

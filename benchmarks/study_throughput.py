@@ -4,7 +4,8 @@
 
 Runs the same study twice, `--workers 1` and `--workers 2`, in a new folder each. The overhead of a trial is all the time of
 its worker that is not training (start of the study, processes, conversion, verification, waiting), from the runs' own
-records. Writes a JSON file and prints `speed_up=X overhead_seconds=S`. Needs two idle cores.
+records; by variant, only what its processes needed, since quantized networks have more to verify. Writes a JSON file and prints
+`speed_up=X overhead_seconds=S`. Needs two idle cores.
 """
 
 import argparse
@@ -37,12 +38,12 @@ variants:
   baseline: []
   dropout: [{name: dropout}]
   label smoothing: [{name: label_smoothing}]
-  weight decay: [{name: weight_decay}]
+  quantization: [{name: quantization}]
 seeds: [1, 2]
 """
 
 
-def run_study(folder: Path, epochs: int, workers: int) -> dict[str, float]:
+def run_study(folder: Path, epochs: int, workers: int) -> dict:
     """Wall-clock seconds of the study and, from its records, seconds of training and of processes.
 
     Raises CalledProcessError if a run fails.
@@ -55,18 +56,27 @@ def run_study(folder: Path, epochs: int, workers: int) -> dict[str, float]:
     subprocess.run([sys.executable, "-m", "pipeline.study", *arguments], cwd=ROOT, check=True)
     seconds = time.monotonic() - begun
     made = folder / "studies" / "study"
-    training = [read_json(path)["seconds"] for path in sorted(made.glob("runs/*/seed*/scores.json"))]
+    training = {path.parents[1].name: read_json(path)["seconds"] for path in made.glob("runs/*/seed*/scores.json")}
     events = [event for path in made.glob("tuner/*/reports/*.jsonl") for event in read_jsonl(path)]
-    processes = [event["seconds"] for event in events if event["event"] == "done"]
+    done = [event for event in events if event["event"] == "done"]
     return {
         "workers": workers,
         "trials": len(training),
         "seconds": seconds,
-        "training_seconds": sum(training),
-        "process_seconds_median": median(processes),
-        "training_seconds_median": median(training),
-        "overhead_seconds_per_trial": (seconds * workers - sum(training)) / len(training),
+        "training_seconds": sum(training.values()),
+        "process_seconds_median": median(event["seconds"] for event in done),
+        "training_seconds_median": median(training.values()),
+        "overhead_seconds_per_trial": (seconds * workers - sum(training.values())) / len(training),
+        "overhead_seconds_by_variant": overhead_by_variant(done, training),
     }
+
+
+def overhead_by_variant(done: Sequence[dict], training: dict[str, float]) -> dict[str, float]:
+    """Median seconds of a variant's processes beyond their training, from `done` events and seconds of training by run."""
+    found: dict[str, list[float]] = {}
+    for event in done:
+        found.setdefault(event["cell"].split(",")[0], []).append(event["seconds"] - training[event["run"]])
+    return {variant: median(values) for variant, values in sorted(found.items())}
 
 
 def measure(folder: Path, epochs: int) -> dict:

@@ -145,7 +145,9 @@ def _object(path: Path, number: int, text: bytes) -> dict:
     except ValueError:  # also UnicodeDecodeError
         value = None
     if not isinstance(value, dict):
-        raise RunFailed(f"{path}:{number}: damaged, not a JSON object. Delete the run's folder, or start it again with --fresh")
+        raise RunFailed(
+            f"{path}:{number}: damaged, not a JSON object. Delete the run's folder, or start it again with --fresh"
+        )
     return value
 
 

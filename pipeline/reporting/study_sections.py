@@ -12,7 +12,7 @@ from pipeline.reporting.study_runs import run_blocks
 from pipeline.reporting.study_search import OBJECTIVES, trial_blocks
 from pipeline.reporting.study_setting_sections import setting_blocks
 from pipeline.reporting.study_settings import VariantSettings
-from pipeline.reporting.study_tables import difference_table, score_blocks
+from pipeline.reporting.study_tables import difference_table, margin_table, score_blocks
 from pipeline.reporting.study_words import arm_name, condition_name
 from pipeline.reporting.summary import Spread
 from pipeline.study.results import Results
@@ -49,7 +49,9 @@ def study_sections(
     ]
     if results.search.kind != "grid":
         sections.insert(0, Section("trials", "Trials", tuple(trial_blocks(results, numbers))))
-    sections.append(Section("differences", f"Differences to {numbers.reference}", tuple(_differences(numbers))))
+    sections.append(
+        Section("differences", f"Differences to {numbers.reference}", tuple(_differences(results, numbers)))
+    )
     if len(numbers.conditions) == 1:
         sections.append(Section("plot", "Result and memorisation", tuple(_plots(numbers))))
     shown = [section for section in figures if _applies(section, results, settings)]
@@ -76,11 +78,14 @@ def _chosen(results: Results, numbers: StudyNumbers) -> Iterable[Block]:
         yield Paragraph(f"Each variant stands here at {how}: {words.listing(named)}.")
 
 
-def _differences(numbers: StudyNumbers) -> Iterable[Block]:
+def _differences(results: Results, numbers: StudyNumbers) -> Iterable[Block]:
     several = len(numbers.conditions) > 1
     if several:
         yield Paragraph("In points, 95 % t interval in brackets:")
         yield difference_table(numbers)
+        if results.search.kind == "grid" and (margins := margin_table(results, numbers)):
+            yield Paragraph("How far each condition's leader is ahead of the others, likewise:")
+            yield margins
     for table in numbers.conditions:
         if several:
             yield Paragraph(f"{words.capitalised(condition_name(table.condition))}:")

@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Iterable, Sequence
 
+from pipeline.au_intervals import Difference
 from pipeline.reporting import words
 from pipeline.reporting.blocks import Block, Paragraph, Table
 from pipeline.reporting.paper_table import paper_table
 from pipeline.reporting.read import number
-from pipeline.reporting.study_contest import MOST_SHOWN, in_points, is_clear, ranking, signed, sureness
+from pipeline.reporting.study_contest import Contest, contests, in_points, ranking, signed
+from pipeline.reporting.study_headline import MOST_SHOWN
 from pipeline.reporting.study_numbers import ArmNumbers, ConditionNumbers, StudyNumbers
 from pipeline.reporting.study_words import condition_name
 from pipeline.reporting.summary import Spread, spread
@@ -30,7 +32,7 @@ def score_blocks(results: Results, numbers: StudyNumbers) -> Iterable[Block]:
         f"{numbers.terms.right} test labels."
     )
     if several:
-        yield by_condition(numbers)
+        yield by_condition(results, numbers)
     if not several or numbers.multilabel:
         for table in numbers.conditions:
             if several:
@@ -50,11 +52,14 @@ def _equal_n(numbers: StudyNumbers) -> int | None:
     return counts.pop() if len(counts) == 1 else None
 
 
-def by_condition(numbers: StudyNumbers) -> Table:
-    """Variants by conditions; below them what does not compete, and each condition's best."""
+def by_condition(results: Results, numbers: StudyNumbers) -> Table:
+    """Variants by conditions; below them what does not compete, each condition's leader and who is level with it."""
     show_n = _equal_n(numbers) is None
     rows, foot = _matrix(numbers, lambda row: _score(row, show_n))
-    foot.append(("best", *(_best(table, numbers) for table in numbers.conditions)))
+    found = contests(results, numbers)
+    foot.append(("leader", *(_leader(contest, numbers) for contest in found)))
+    if any(contest.level for contest in found):
+        foot.append(("not clearly behind", *(", ".join(contest.level) or words.NOT_APPLICABLE for contest in found)))
     return _oriented(numbers, rows, foot)
 
 
@@ -84,15 +89,10 @@ def _score(row: ArmNumbers, show_n: bool) -> str:
     return _with_deviation(row.score) + (f", n {done}" + f" of {row.wanted}" * (done < row.wanted)) * show_n
 
 
-def _best(table: ConditionNumbers, numbers: StudyNumbers) -> str:
-    ranked = ranking(table)
-    if len(ranked) < 2:
+def _leader(contest: Contest, numbers: StudyNumbers) -> str:
+    if len(ranking(contest.table)) < 2:
         return words.MISSING
-    if ranked[0].variant == numbers.reference:
-        return f"none beats {numbers.reference}"
-    if not is_clear(ranked[0]):
-        return "no clear winner"
-    return ranked[0].variant + " (likely)" * (sureness(ranked[0]) == "likely")
+    return contest.leader.variant if contest.leader else f"none clearly above {numbers.reference}"
 
 
 def difference_table(numbers: StudyNumbers) -> Table:
@@ -101,13 +101,36 @@ def difference_table(numbers: StudyNumbers) -> Table:
     return _oriented(numbers, [row for row in rows if row[0] != numbers.reference], foot)
 
 
+def margin_table(results: Results, numbers: StudyNumbers) -> Table | None:
+    """The leader's margin over every other variant with its interval, variants by conditions; None without a leader."""
+    found = contests(results, numbers)
+    if not any(contest.leader for contest in found):
+        return None
+    names = [row.variant for row in numbers.conditions[0].competing if row.variant != numbers.reference]
+    rows = [(name, *(_margin(contest, name) for contest in found)) for name in names]
+    return _oriented(numbers, [("leader", *(_leader(contest, numbers) for contest in found)), *rows], ())
+
+
+def _margin(contest: Contest, variant: str) -> str:
+    margin = contest.margins.get(variant)
+    if margin is None:  # the leader itself, or none leads
+        return words.NOT_APPLICABLE
+    if margin.mean is None:
+        return words.MISSING
+    return _with_interval(margin)
+
+
+def _with_interval(difference: Difference) -> str:
+    interval = "" if difference.pairs < 2 else f" ({in_points(difference)})"
+    return signed(difference.mean) + interval
+
+
 def _difference(row: ArmNumbers) -> str:
     if not row.wanted:
         return words.NOT_APPLICABLE  # the study asks for none
     if row.difference.mean is None:
         return words.MISSING
-    interval = "" if row.difference.pairs < 2 else f" ({in_points(row.difference)})"
-    return signed(row.difference.mean) + interval
+    return _with_interval(row.difference)
 
 
 def our_table(results: Results, numbers: StudyNumbers, table: ConditionNumbers) -> Table:

@@ -1,28 +1,27 @@
 """What a reader of a study's report sees first: the headline, the story in numbers, warnings, tiles."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from pipeline.au_intervals import Difference
 from pipeline.reporting import words
 from pipeline.reporting.blocks import Tile, Verdict
 from pipeline.reporting.study_contest import (
-    MOST_SHOWN,
-    brief,
-    headline,
+    Contest,
+    by_place,
+    contests,
     in_points,
-    is_clear,
-    lead,
+    is_above,
+    is_below,
     ranking,
     signed,
-    where,
-    with_interval,
 )
+from pipeline.reporting.study_headline import MOST_SHOWN, headline
 from pipeline.reporting.study_memorised import memorised_sentences
 from pipeline.reporting.study_numbers import ArmNumbers, ConditionNumbers, StudyNumbers
 from pipeline.reporting.study_search import best_trial, search_headline, search_sentences, search_tiles
 from pipeline.reporting.study_setting_words import setting_sentences
 from pipeline.reporting.study_settings import VariantSettings
-from pipeline.reporting.study_words import at, condition_name, condition_names
+from pipeline.reporting.study_words import at, condition_name
 from pipeline.study.results import Results
 
 
@@ -39,15 +38,15 @@ def judge_study(results: Results, numbers: StudyNumbers, settings: tuple[Variant
     grid = results.search.kind == "grid"
     sentences = [
         *_scores(numbers),
-        *_leads(results, numbers),
+        *_above(results, numbers),
         *(setting_sentences(results, numbers, settings) if grid else search_sentences(results, numbers)),
-        *_worse(numbers),
+        *_beyond(numbers, "Below", is_below),
         *memorised_sentences(numbers),
         *_apart(numbers),
     ]
     return Verdict(
         state="unfinished" if missing else "pass" if _is_clear(results, numbers) else "unverified",
-        headline=headline(numbers) if grid else search_headline(results, numbers),
+        headline=headline(results, numbers) if grid else search_headline(results, numbers),
         text=" ".join(sentences) or _silent(results, numbers),
         warnings=tuple(warnings),
     )
@@ -69,12 +68,14 @@ def _is_clear(results: Results, numbers: StudyNumbers) -> bool:
             and best.difference.low is not None
             and not best.difference.low <= 0 <= best.difference.high
         )
-    ranked = [ranking(table)[:2] for table in numbers.conditions if len(ranking(table)) > 1]
-    beaten = [best for best, _ in ranked if best.variant != numbers.reference]
-    if beaten:
-        return any(map(is_clear, beaten))
-    return bool(ranked) and all(
-        second.difference.low is not None and second.difference.high < 0 for _, second in ranked
+    compared = [contest for contest in contests(results, numbers) if contest.nearest]
+    if any(contest.leader for contest in compared):
+        return True
+    return bool(compared) and all(
+        is_below(row.difference)
+        for contest in compared
+        for row in ranking(contest.table)
+        if row.variant != numbers.reference
     )
 
 
@@ -87,47 +88,34 @@ def _scores(numbers: StudyNumbers) -> Iterable[str]:
         yield f"Mean {numbers.terms.test} in order: {listed}."
 
 
-def _leads(results: Results, numbers: StudyNumbers) -> Iterable[str]:
-    """Whether a winner is ahead of the next best, where that is another question than whether it beats the reference."""
-    found = [(table, lead(results, numbers, table)) for table in numbers.conditions]
-    open_ones = [
-        (table, difference)
-        for table, difference in found
-        if difference and numbers.reference not in [row.variant for row in ranking(table)[:2]]
-    ]
-    clear = [each for each in open_ones if each[1].low is not None and each[1].low > 0]
-    unclear = [each for each in open_ones if each not in clear]
-    if clear:
-        yield f"Ahead of the next best beyond the 95 % interval: {_listed(clear, numbers)}."
-    if unclear:
-        yield f"Not clearly ahead of the next best: {_listed(unclear, numbers)}."
+def _above(results: Results, numbers: StudyNumbers) -> Iterable[str]:
+    """All variants above the reference, where more than the leaders are: of these the headline has told."""
+    led = {(contest.leader.variant, id(contest.table)) for contest in contests(results, numbers) if contest.leader}
+    found = {
+        (row.variant, id(table)) for table in numbers.conditions for row in ranking(table) if is_above(row.difference)
+    }
+    if found - led:
+        yield from _beyond(numbers, "Above", is_above)
 
 
-def _listed(found: list[tuple[ConditionNumbers, Difference]], numbers: StudyNumbers) -> str:
-    """`noise 40 % (quantization over dropout +4.4, +2.8 to +5.9) and 80 % (...)`."""
-    tables = [table for table, _ in found]
-    over = [f"{best.variant} over {second.variant}" for best, second in (ranking(table)[:2] for table in tables)]
-    if len(numbers.conditions) == 1:
-        return f"{over[0]} {with_interval(found[0][1])}"
-    if len(numbers.conditions) > MOST_SHOWN:
-        return where(tables, numbers)
-    shown = zip(condition_names([table.condition for table in tables]), over, found, strict=True)
-    return words.listing([f"{name} ({both} {brief(difference)})" for name, both, (_, difference) in shown])
-
-
-def _worse(numbers: StudyNumbers) -> Iterable[str]:
-    """Variants whose interval is below zero, those of the same conditions together."""
-    worse: dict[str, list[ConditionNumbers]] = {}
+def _beyond(numbers: StudyNumbers, side: str, is_beyond: Callable[[Difference], bool]) -> Iterable[str]:
+    """Variants whose interval is beyond zero, and which stay so counting all comparisons."""
+    found: dict[str, list[ConditionNumbers]] = {}
+    adjusted: dict[str, list[ConditionNumbers]] = {}
     for table in numbers.conditions:
         for row in ranking(table):
-            if row.difference.high is not None and row.difference.high < 0:
-                worse.setdefault(row.variant, []).append(table)
-    together: dict[str, list[str]] = {}
-    for variant, tables in worse.items():
-        together.setdefault(where(tables, numbers), []).append(variant)
-    if worse:
-        named = [words.listing(variants) + f" (at {place})" * bool(place) for place, variants in together.items()]
-        yield f"Below {numbers.reference} with 95 % confidence: {'; '.join(named)}."
+            if is_beyond(row.difference):
+                found.setdefault(row.variant, []).append(table)
+            if is_beyond(row.adjusted):
+                adjusted.setdefault(row.variant, []).append(table)
+    if not found:
+        return
+    also = ""
+    if numbers.comparisons > 1:
+        counting = f"counting all {numbers.comparisons} comparisons"
+        some = f"only {by_place(adjusted, numbers)}" if adjusted else "none"
+        also = f", also {counting}" if adjusted == found else f". Of these {counting}: {some}"
+    yield f"{side} {numbers.reference} with 95 % confidence: {by_place(found, numbers)}{also}."
 
 
 def _apart(numbers: StudyNumbers) -> Iterable[str]:
@@ -148,7 +136,7 @@ def study_tiles(results: Results, numbers: StudyNumbers) -> tuple[Tile, ...]:
     elif len(numbers.conditions) == 1:
         tiles = [_variant_tile(row, numbers) for row in numbers.conditions[0].competing]
     else:
-        tiles = [_condition_tile(table, numbers) for table in numbers.conditions]
+        tiles = [_condition_tile(contest, numbers) for contest in contests(results, numbers)]
     return (*tiles, Tile("runs done", f"{done} of {len(results.cells)}", ""))
 
 
@@ -157,25 +145,28 @@ def _variant_tile(row: ArmNumbers, numbers: StudyNumbers) -> Tile:
         return Tile(row.variant, words.MISSING, "no run is done", "missing")
     if row.variant == numbers.reference:
         return Tile(row.variant, words.percent(row.score.mean), "the reference")
+    if row.difference.mean is None:
+        return Tile(row.variant, words.percent(row.score.mean), f"no run in common with {numbers.reference}", "missing")
     interval = in_points(row.difference)
     detail = words.points(row.difference.mean) + (f" ({interval})" if interval != words.NOT_APPLICABLE else "")
-    state = "plain"
-    if row.difference.low is not None and not row.difference.low <= 0 <= row.difference.high:
-        state = "good" if row.difference.mean > 0 else "bad"
+    state = "good" if is_above(row.difference) else "bad" if is_below(row.difference) else "plain"
     return Tile(row.variant, words.percent(row.score.mean), detail, state)
 
 
-def _condition_tile(table: ConditionNumbers, numbers: StudyNumbers) -> Tile:
-    """The gain of a condition's winner; the words below it, as names of variants may be long."""
-    label, ranked = f"best at {condition_name(table.condition)}", ranking(table)
-    if len(ranked) < 2:
-        return Tile(label, words.MISSING, "no comparison yet", "missing")
-    best, second = ranked[:2]
-    if best.variant == numbers.reference:
-        return Tile(label, "none", f"no variant beats {best.variant}; {second.variant} {_gain(second)}")
-    if not is_clear(best):
-        return Tile(label, "unclear", f"{best.variant} {_gain(best)}")
-    return Tile(label, signed(best.difference.mean), f"points, {best.variant} ({in_points(best.difference)})", "good")
+def _condition_tile(contest: Contest, numbers: StudyNumbers) -> Tile:
+    """The gain of a condition's leader; the words below it, as names of variants may be long."""
+    name, leader = condition_name(contest.table.condition), contest.leader
+    if len(ranking(contest.table)) < 2:
+        return Tile(f"best at {name}", words.MISSING, "no comparison yet", "missing")
+    if leader is None:
+        nearest = contest.nearest
+        return Tile(
+            f"best at {name}", "none", f"none clearly above {numbers.reference}; {nearest.variant} {_gain(nearest)}"
+        )
+    label = f"{'leads' if contest.level else 'best'} at {name}"
+    return Tile(
+        label, signed(leader.difference.mean), f"points, {leader.variant} ({in_points(leader.difference)})", "good"
+    )
 
 
 def _gain(row: ArmNumbers) -> str:

@@ -77,8 +77,8 @@ def test_the_first_line_says_what_won_where_and_how_sure(complete: Path):
     at0 = with_interval(differences(complete, "dropout-rate-0.1", 0.0))
     assert headline((complete / "report.md").read_text()) == (
         f"quantization is best at noise 40 % ({at40}) and 80 % ({at80}): points over baseline, 95 % intervals, 3 pairs of "
-        "runs each. Hardly chance each (also counting all 6 comparisons). No clear winner at noise 0 % "
-        f"(dropout {at0})."
+        "runs each. Counting all 6 comparisons this holds too. No variant is clearly above baseline at noise 0 % "
+        f"(highest: dropout {at0})."
     )
 
 
@@ -89,15 +89,31 @@ def test_two_winners_have_their_own_conditions(study: Path):
         set_accuracy(study, "baseline", rate, dict.fromkeys(SEEDS, 0.6))
     text = report(study)
     assert headline(text).startswith("dropout is best at noise 0 % (+30.5, +29.3 to +31.7) and 80 % (+30.5, +29.3 to")
-    assert "; quantization at noise 40 % (" in headline(text)
+    assert "; quantization is best at noise 40 % (" in headline(text)
+
+
+def test_who_is_level_with_the_leader_is_said_beside_it(study: Path):
+    set_accuracy(study, "baseline", 0.4, dict.fromkeys(SEEDS, 0.5))
+    set_accuracy(study, "quantization-W4-A4", 0.4, {1: 0.7, 2: 0.701, 3: 0.702})
+    set_accuracy(study, "dropout-rate-0.1", 0.4, {1: 0.6, 2: 0.71, 3: 0.65})
+    text = report(study)
+    assert "quantization leads at noise 40 % (+20.1, +19.9 to +20.3)" in headline(text)
+    assert "Not clearly behind the leader: dropout (at noise 40 %)." in headline(text)
+    assert row(text, "Results", "not clearly behind")[1:] == ["–", "dropout", "–"]
+    told = "Above baseline with 95 % confidence: quantization (at noise 40 % and 80 %); dropout (at noise 40 %). "
+    assert f"{told}Of these counting all 6 comparisons: only quantization (at noise 40 % and 80 %)." in text
+    margins = text.partition("How far each condition's leader is ahead")[2]
+    shown = with_interval([10.0, -0.9, 5.2]).replace(", ", " (") + ")"
+    assert row("## margins\n" + margins, "margins", "dropout")[2] == shown
 
 
 def test_where_the_reference_wins_it_says_so(study: Path):
     for rate in RATES:
         set_accuracy(study, "baseline", rate, {1: 0.95, 2: 0.951, 3: 0.952})
     text = report(study)
-    assert headline(text).startswith("No variant beats baseline anywhere; the nearest is ")
-    assert "Below baseline with 95 % confidence: dropout and quantization (at noise 0 % to 80 %)." in text
+    assert headline(text).startswith("No variant is clearly above baseline at noise 0 % (highest: ")
+    assert "Below baseline with 95 % confidence: dropout and quantization (at noise 0 % to 80 %)" in text
+    assert '<section class="verdict pass">' in (study / "report.html").read_text()
 
 
 def test_no_clear_winner_is_no_pass_though_another_is_clearly_worse(study: Path):
@@ -106,7 +122,7 @@ def test_no_clear_winner_is_no_pass_though_another_is_clearly_worse(study: Path)
         set_accuracy(study, "dropout-rate-0.1", rate, {1: 0.62, 2: 0.59, 3: 0.61})
         set_accuracy(study, "quantization-W4-A4", rate, {1: 0.3, 2: 0.301, 3: 0.302})
     text = report(study)
-    assert headline(text).startswith("No clear winner") and "Below baseline with 95 % confidence" in text
+    assert headline(text).startswith("No variant is clearly above") and "Below baseline with 95 % confidence" in text
     assert '<section class="verdict unverified">' in (study / "report.html").read_text()
 
 
@@ -118,8 +134,9 @@ def test_equal_differences_have_no_interval_and_prove_nothing(study: Path):
     for rate in RATES:
         set_accuracy(study, "baseline", rate, dict.fromkeys(SEEDS, 0.6))
         set_accuracy(study, "dropout-rate-0.1", rate, dict.fromkeys(SEEDS, 0.9))
+        set_accuracy(study, "quantization-W4-A4", rate, {1: 0.5, 2: 0.55, 3: 0.51})
     text = report(study)
-    assert headline(text).startswith("No clear winner at noise 0 % (dropout +30.0, no interval, all pairs alike)")
+    assert "baseline at noise 0 % (highest: dropout +30.0, no interval, all pairs alike)" in headline(text)
     assert "+30.0 to +30.0" not in text
 
 
@@ -141,7 +158,7 @@ def test_memorisation_is_told_apart_only_beyond_its_interval(study: Path):
 
 def test_one_pair_each_proves_nothing(tmp_path: Path):
     text = report(write_grid(tmp_path, seeds=(1,)))
-    assert headline(text).startswith("No clear winner at noise 0 % (") and " is best" not in headline(text)
+    assert headline(text).startswith("No variant is clearly above baseline at noise 0 % (highest: ")
     assert "points over baseline, one pair of runs each, which proves nothing" in headline(text)
     assert "this has no interval: a description, no claim" in text
     page = HtmlCheck((tmp_path / "report.html").read_text())
@@ -155,7 +172,7 @@ def test_many_conditions_are_named_by_stretches(tmp_path: Path):
     folder = write_grid(tmp_path, rates=rates, settings={name: {"": {}} for name, _ in strengths}, strengths=strengths)
     text = report(folder)
     assert headline(text).startswith("quantization is best at noise 0 % to 70 % (+")
-    assert row(text, "Results", "condition") == ["condition", "baseline", "quantization", "best"]
+    assert row(text, "Results", "condition") == ["condition", "baseline", "quantization", "leader"]
     assert row(text, "Results", "noise 70 %")[3].startswith("quantization")
 
 
@@ -166,7 +183,7 @@ def test_scores_stand_by_condition_with_their_spread(complete: Path):
     values = [100 * each["metrics"]["accuracy"] for each in found]
     assert row(text, "Results", "variant")[1:] == ["noise 0 %", "noise 40 %", "noise 80 %"]
     assert row(text, "Results", "baseline")[2] == f"{statistics.mean(values):.1f} ± {statistics.stdev(values):.1f}"
-    assert row(text, "Results", "best") == ["best", "no clear winner", "quantization", "quantization"]
+    assert row(text, "Results", "leader") == ["leader", "none clearly above baseline", "quantization", "quantization"]
     shown = with_interval(differences(complete, "quantization-W4-A4", 0.8)).replace(", ", " (") + ")"
     assert row(text, "Differences", "quantization")[3] == shown
 

@@ -59,9 +59,12 @@ def selection_rule(methods: Sequence, epochs: int) -> Selection:
     return Selection(rule, max([method.settled_from(epochs) for method in methods], default=0))
 
 
-def oracle(history: History, test_metric: str) -> dict:
-    """The best epoch by the test set: to know what was lost, never a result; None where the metric is undefined."""
-    defined = [line for line in history if line[test_metric] is not None]
+def oracle(history: History, test_metric: str, unsettled: int = 0) -> dict:
+    """The best epoch by the test set: to know what was lost, never a result; None where the metric is undefined.
+
+    Of the epochs after the first `unsettled`, which trained another network (float, or not yet pruned).
+    """
+    defined = [line for line in history if line["epoch"] > unsettled and line[test_metric] is not None]
     best = max(defined, key=lambda line: line[test_metric], default={test_metric: None, "epoch": None})
     return {test_metric: best[test_metric], "epoch": best["epoch"]}
 
@@ -78,7 +81,7 @@ def scores(result, task, seed: int, fold: int | None = None) -> dict:
         "fold": fold,
         "selection": result.selection,
         "epoch_selected": result.epoch_selected,
-        "oracle": oracle(result.history, task.test_metric),
+        "oracle": oracle(result.history, task.test_metric, result.unsettled),
         **{key: line[key] for key in copied if key in line},
         "seconds": sum(line["seconds"] for line in result.history),
         **result.details,

@@ -46,12 +46,14 @@ def own_forward(model: tf_keras.Model) -> Iterator[None]:
 class TrainResult:
     """What training hands on: a line of metrics an epoch, and the 1-based epoch whose weights the model now has.
 
-    `details` is what the task says of these weights beyond the line of their epoch.
+    The first `unsettled` epochs trained another network. `details` is what the task says of these weights beyond the
+    line of their epoch.
     """
 
     history: list[dict]
     epoch_selected: int
     selection: str
+    unsettled: int
     details: dict
 
 
@@ -149,7 +151,8 @@ class _Run:
         epoch = self.selection.epoch(self.state.history)
         with self._evaluated() as predict:
             details = self.task.details(predict, self._evaluation_data)
-        return TrainResult(self.state.history, epoch, self.selection.name(self.state.history), details)
+        rule = self.selection
+        return TrainResult(self.state.history, epoch, rule.name(self.state.history), rule.unsettled, details)
 
     def _prepare(self, epoch: int) -> None:
         changed = [method.before_epoch(self.model, epoch, self.settings.epochs) for method in self.methods]

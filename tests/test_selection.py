@@ -52,6 +52,12 @@ def test_oracle_is_the_first_best_epoch_on_the_test_set():
     assert oracle(lines, "test_accuracy") == {"test_accuracy": 0.7, "epoch": 3}
 
 
+def test_the_oracle_leaves_out_epochs_of_another_network():
+    lines = [{"epoch": epoch, "test_accuracy": value} for epoch, value in enumerate((0.9, 0.8, 0.6, 0.7), start=1)]
+    assert oracle(lines, "test_accuracy", unsettled=2) == {"test_accuracy": 0.7, "epoch": 4}
+    assert oracle(lines, "test_accuracy", unsettled=4) == {"test_accuracy": None, "epoch": None}
+
+
 def test_an_oracle_without_a_defined_test_metric_names_no_epoch():
     assert oracle([{"epoch": 1, "test_f1": None}], "test_f1") == {"test_f1": None, "epoch": None}
 

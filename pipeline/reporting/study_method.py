@@ -67,7 +67,9 @@ def _epochs(results: Results) -> str:
     rule = f"; for {words.listing(early)} the best by noisy validation labels" if early else ""
     return (
         f"The epoch that counts is the last one{rule}, never one chosen by the test set. Below best epoch: how much "
-        "higher the test score was at the epoch best on the test set, which is what not knowing when to stop costs."
+        "higher the test score was at the epoch best on the test set, of those evaluated after any warm-up and after "
+        "pruning was complete. That is what not knowing when to stop costs, and a little more: the best of several "
+        "looks at the test set is never below zero."
     )
 
 

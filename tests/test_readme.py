@@ -82,7 +82,16 @@ def test_make_run_trains_on_rendered_faces_and_make_test_brings_its_data():
 
 def test_make_alone_lists_the_targets():
     done = run(["make"], ROOT)
-    assert re.findall(r"make ([\w-]+)", done.stdout) == ["help", "run", "test", "web", "verify-arm", "lint", "bench", "clean"]
+    assert re.findall(r"make ([\w-]+)", done.stdout) == [
+        "help",
+        "run",
+        "test",
+        "web",
+        "verify-arm",
+        "lint",
+        "bench",
+        "clean",
+    ]
 
 
 def test_make_names_a_python_that_it_cannot_use(tmp_path: Path):

@@ -178,7 +178,9 @@ def test_a_search_keeps_to_its_budget_and_its_space(tmp_path: Path, kind: str):
 
 @pytest.mark.parametrize("kind", ["random", "bayesian"])
 def test_a_search_begins_with_the_reference(tmp_path: Path, kind: str):
-    text = SEARCH.replace("random", kind).replace("variants:\n", "variants:\n  baseline: []\n") + "reference: baseline\n"
+    text = (
+        SEARCH.replace("random", kind).replace("variants:\n", "variants:\n  baseline: []\n") + "reference: baseline\n"
+    )
     study = load_study(write_study(tmp_path, text))
     first = oracle_of(study, tmp_path).create_trial("w").hyperparameters.values
     assert study.cells_of(values_of(first, study.space))[0].arm.name == "baseline"

@@ -34,13 +34,17 @@ class KeyEntry:
 
 @dataclass(frozen=True)
 class Figure:
-    """SVG panels under a common key, with the plotted numbers as a table for readers without the picture."""
+    """SVG panels under a common key, with the plotted numbers as a table for readers without the picture.
+
+    `file`: the name of the same picture beside the report, if it is written there.
+    """
 
     caption: str
     panels: tuple[str, ...]
     key: tuple[KeyEntry, ...] = ()
     numbers: Table | None = None
     size: Literal["normal", "small", "medium"] = "normal"
+    file: str = ""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""A report as Markdown for terminals, diffs and code hosts; pictures become their numbers."""
+"""A report as Markdown for terminals, diffs and code hosts; pictures become their numbers, beside those that are files."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -64,7 +64,8 @@ def _figure(figure: Figure) -> str:
     if figure.numbers is None:
         return ""
     key = "; ".join(f"{entry.css}: {entry.text}" for entry in figure.key if entry.shape == "line")
-    parts = (text(figure.caption), text(key), _table(figure.numbers))
+    image = f"![{figure.file}]({figure.file})" if figure.file else ""
+    parts = (image, text(figure.caption), text(key), _table(figure.numbers))
     return "\n\n".join(part for part in parts if part)
 
 

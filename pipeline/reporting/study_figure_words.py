@@ -13,7 +13,7 @@ from pipeline.reporting.summary import Spread
 from pipeline.study.results import Results
 from pipeline.study.settings import shown
 
-EPOCH_COLUMNS = 8
+EPOCH_COLUMNS = 10
 LONG_NAME = 14
 AXIS_NAMES = {RATE: "training labels drawn again (%)", "noise.strength": "strength of the annotators' errors"}
 

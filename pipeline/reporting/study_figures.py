@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pipeline.reporting.blocks import Block, Figure, Section
 from pipeline.reporting.picture import columns_of, picture
@@ -34,21 +34,26 @@ TOPICS = (
 
 
 def figure_sections(results: Results, numbers: StudyNumbers) -> tuple[Section, ...]:
-    """A section a topic; a figure without data is a note that says what is missing."""
-    found = ((topic, tuple(topic.blocks(results, numbers))) for topic in TOPICS)
+    """A section a topic, its figures with the names of their files; one without data is a note of what is missing."""
+    found = ((topic, _named(topic.anchor, topic.blocks(results, numbers))) for topic in TOPICS)
     return tuple(Section(topic.anchor, topic.title, blocks) for topic, blocks in found if blocks)
 
 
-def figure_files(results: Results, numbers: StudyNumbers) -> dict[str, str]:
-    """File name to stand-alone SVG of every figure that has data, such as figure2.svg, figure2-2.svg."""
-    files = {}
-    for section in figure_sections(results, numbers):
-        figures = [block for block in section.blocks if isinstance(block, Figure)]
-        for index, figure in enumerate(figures, start=1):
-            files[section.anchor + (f"-{index}" if index > 1 else "") + ".svg"] = picture(
-                figure.panels, figure.key, columns_of(figure.panels)
-            )
-    return files
+def _named(anchor: str, blocks: Iterable[Block]) -> tuple[Block, ...]:
+    """The figures among the blocks as figure2.svg, figure2-2.svg and so on."""
+    named, count = [], 0
+    for block in blocks:
+        if isinstance(block, Figure):
+            count += 1
+            block = replace(block, file=anchor + (f"-{count}" if count > 1 else "") + ".svg")
+        named.append(block)
+    return tuple(named)
+
+
+def figure_files(sections: Iterable[Section]) -> dict[str, str]:
+    """File name to stand-alone SVG of every figure of `figure_sections`."""
+    figures = [block for section in sections for block in section.blocks if isinstance(block, Figure)]
+    return {figure.file: picture(figure.panels, figure.key, columns_of(figure.panels)) for figure in figures}
 
 
 def is_figure_file(name: str) -> bool:

@@ -129,7 +129,10 @@ def _score_panel(
         spots = [Spot(rival.epochs[pair], 100 * score, css, "diamond") for pair, score in rival.scores.items()]
     limits = common_range([scores], [spot.y for spot in spots] + [rule.value for rule in rules], (0.0, 100.0))
     axes = Axes(f"(a) {words.capitalised(numbers.terms.test)}", f"%{at(usual_condition(results))}", "epoch")
-    caption = f"(a) Mean over n = {counted(scores)} runs; bands: standard deviation."
+    where = at(usual_condition(results))
+    caption = (
+        f"(a) Mean over n = {counted(scores)} runs{where}; bands, and brackets in the numbers: standard deviation."
+    )
     return xy_chart(axes, scores, limits, rules, spots, frame), caption
 
 
@@ -141,8 +144,8 @@ def _gain_panel(
     unit = f"{numbers.terms.short} points{at(usual_condition(results))}, at the same epoch"
     axes = Axes(f"(b) Gain over {results.reference}", unit, "epoch")
     caption = (
-        f"(b) Mean difference paired by {paired_by(results)}, n = {counted(gains)} pairs; band: 95 % t interval"
-        f"{', cut at the edge' if is_cut(gains, limits) else ''}; the other intervals are in the panels below."
+        f"(b) Mean difference at the same epoch, paired by {paired_by(results)}, n = {counted(gains)} pairs; band, and "
+        f"brackets in the numbers: 95 % t interval{', cut at the edge' if is_cut(gains, limits) else ''}."
     )
     if rival and rival.variant in {each.label for each in gains}:
         caption += (

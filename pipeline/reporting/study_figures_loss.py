@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
+from pipeline.reporting import words
 from pipeline.reporting.blocks import Block, Figure, Paragraph
 from pipeline.reporting.series import Series, common_range
 from pipeline.reporting.series_style import method_names, styles
@@ -44,7 +45,8 @@ def loss_blocks(results: Results, numbers: StudyNumbers) -> Iterator[Block]:
         panels.append(xy_chart(Axes(title, f"{unit}{at(condition)}", "epoch"), found, limits, frame=frame))
     every = [each for found in series.values() for each in found]
     caption = (
-        f"Mean over n = {counted(every)} runs that are done; band of the two emphasised: standard deviation. "
+        f"Mean over n = {counted(every)} runs that are done{at(condition)}; band of "
+        f"{words.listing(emphasised(results))}, and brackets in the numbers: standard deviation. "
         f"{MEANING[train]} A training loss that falls while the test loss rises is memorisation."
     )
     absent = [titles[key][0] for key in titles if key not in series]

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from statistics import fmean
+from statistics import median
 
 from pipeline.reporting import words
 from pipeline.reporting.blocks import Block, Figure, Paragraph, Table
@@ -20,9 +20,9 @@ from pipeline.study.results import Result, Results
 KINDS, KIND = ("int8", "float32"), "*"  # the first that a run has: it decides as what was scored
 MOST_WHISKERS = 12
 CAPTION = (
-    "One point an arm: mean score over n = {n} runs{whiskers}; size (left) and latency (right) of the file that computes what "
-    "was scored: int8 for a quantized network, float32 for any other.{int4} Latency: mean over the runs of the "
-    "median of one image on the processor that ran the study, in brackets below from the fastest to the slowest run; "
+    "One point an arm{where}: mean score over n = {n} runs{whiskers}; size (left) and latency (right) of the file that "
+    "computes what was scored: int8 for a quantized network, float32 for any other.{int4} Latency: median over the runs "
+    "of each run's median of one image on the processor that ran the study, in brackets below from the fastest to the slowest run; "
     "other runs may have trained on the same cores meanwhile, "
     "so small differences say nothing. Joined: arms that no other beats both in score and in cost, by their means; scores "
     "that differ by less than their spread are no order. Costs are on a logarithmic scale."
@@ -32,7 +32,7 @@ INT4 = " A packed int4 file is smaller, but decides otherwise on some images, so
 
 @dataclass(frozen=True)
 class Cost:
-    """The mean over an arm's runs in bytes or ms, of one kind of file, with the lowest and the highest run."""
+    """The median over an arm's runs in bytes or ms, of one kind of file, with the lowest and the highest run."""
 
     kind: str
     value: float
@@ -77,7 +77,9 @@ def pareto_blocks(results: Results, numbers: StudyNumbers) -> Iterator[Block]:
     unknown = [arm_name(arm.variant, arm.setting) for arm in arms if not arm.size or not arm.latency]
     missing = f" Without a size or a latency, so left out: {', '.join(unknown)}." if unknown else ""
     yield Figure(
-        CAPTION.format(n=n, whiskers=whiskers, int4=int4) + missing, tuple(panels), numbers=_table(results, arms)
+        CAPTION.format(where=at(condition), n=n, whiskers=whiskers, int4=int4) + missing,
+        tuple(panels),
+        numbers=_table(results, arms),
     )
 
 
@@ -97,7 +99,7 @@ def _cost_of(cells: Sequence[Result], *path: str) -> Cost | None:
         keys = [kind if key == KIND else key for key in path]
         values = [value for cell in cells if (value := number(cell.verification, *keys)) is not None]
         if values:
-            return Cost(kind, fmean(values), min(values), max(values))
+            return Cost(kind, median(values), min(values), max(values))
     return None
 
 
@@ -133,7 +135,7 @@ def _table(results: Results, arms: Sequence[Arm]) -> Table:
 
 
 def _shown(cost: Cost | None, text: Callable[[float], str]) -> str:
-    """Such as `0.57 ms (0.55 ms to 0.61 ms)`, the mean alone where the runs are alike."""
+    """Such as `0.57 ms (0.55 ms to 0.61 ms)`, the median alone where the runs are alike."""
     if cost is None:
         return words.MISSING
     low, high = text(cost.low), text(cost.high)

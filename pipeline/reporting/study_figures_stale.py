@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from pipeline.reporting.blocks import Block, Figure, KeyEntry
 from pipeline.reporting.chart_frame import Frame
-from pipeline.reporting.series import Series, common_range, is_cut
+from pipeline.reporting.series import Point, Series, common_range, is_cut
 from pipeline.reporting.series_style import styles
 from pipeline.reporting.study_curves import ByEpoch, by_epoch, gains_by_epoch, usual_condition
 from pipeline.reporting.study_figure_words import counted, epoch_table, one_decimal, paired_by
@@ -97,10 +97,16 @@ def _claims(groups: Mapping[str, list[Series]], loud: str) -> str:
     last = [(loud, *both[loud][-1])] if both.get(loud) else []
     widest = max(pairs, key=lambda each: abs(each[1].mean - each[2].mean))
     claims = [
-        f" {what}, {name} at epoch {stale.x:g}: {_points(stale.mean)} by moving averages, {_points(honest.mean)} anew."
-        for what, (name, stale, honest) in (*(("At the end", each) for each in last), ("Furthest apart", widest))
+        f" {what}, {name} at epoch {stale.x:g}: {_claim(stale)} by moving averages, {_claim(honest)} anew."
+        for what, (name, stale, honest) in (*(("At the end", each) for each in last), ("Furthest apart of all", widest))
     ]
     return "".join(claims)
+
+
+def _claim(point: Point) -> str:
+    """`+9.7 (−5.7 to +25.2)`, in points."""
+    interval = "" if point.low is None else f" ({_points(point.low)} to {_points(point.high)})"
+    return _points(point.mean) + interval
 
 
 def _points(value: float) -> str:

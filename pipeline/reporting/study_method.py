@@ -13,7 +13,17 @@ from pipeline.study.results import Result, Results
 SHARED = (
     "All methods of a condition, seed and fold share the training images, the wrong labels, the order of the batches "
     "and the initial weights; only the method differs. So differences are taken run by run, between equal seeds and "
-    "folds."
+    "folds. A seed changes the wrong labels, what is held out for validation, the order and the initial weights, not "
+    "which examples there are."
+)
+MEMORISED = (
+    "Wrong labels memorised: the share of the wrong training labels looked at that the network gives back. One that "
+    "memorises nothing gives back some too: what it gets wrong, it spreads over all wrong answers."
+)
+FEW_PAIRS = 5
+FEW = (
+    " With so few pairs they rest on the differences being normally distributed, and their widths differ much by chance: "
+    "a narrow one is not a better measured one."
 )
 NOISE = {
     "uniform": "exactly the stated share of them, drawn by the seed, is drawn anew over all classes, the true one included",
@@ -44,7 +54,9 @@ def method_blocks(results: Results, numbers: StudyNumbers) -> Iterable[Block]:
         if kind in STATISTICS:
             yield Paragraph(STATISTICS[kind].format(batches=batches))
     yield Paragraph(_epochs(results))
-    yield Paragraph(_intervals(numbers))
+    yield Paragraph(_intervals(results, numbers))
+    if any(row.memorised for table in numbers.conditions for row in table.rows):
+        yield Paragraph(MEMORISED)
 
 
 def _noise(configs: list[Json]) -> str:
@@ -73,7 +85,7 @@ def _epochs(results: Results) -> str:
     )
 
 
-def _intervals(numbers: StudyNumbers) -> str:
+def _intervals(results: Results, numbers: StudyNumbers) -> str:
     adjusted = (
         f" The adjusted intervals (Bonferroni) hold for all {numbers.comparisons} comparisons with {numbers.reference} "
         "together; no other interval is adjusted."
@@ -81,8 +93,8 @@ def _intervals(numbers: StudyNumbers) -> str:
     return (
         f"Intervals: Student's t at {words.percent(LEVEL, 0)} over the pairs, taking them as independent. They share "
         f"their test {shared(numbers)}, so an interval speaks of new seeds on these data, not of other data."
-        + adjusted
-        * (numbers.comparisons > 1)
+        + FEW * (len(results.seeds) * len(results.folds) < FEW_PAIRS)
+        + adjusted * (numbers.comparisons > 1)
     )
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
+from pipeline.config_yaml import dump
 from pipeline.reporting import words
 from pipeline.reporting.blocks import Block, Code, Figure, KeyEntry, Paragraph, Section, Table
 from pipeline.reporting.dot_plot import DotRow, dot_plot
@@ -180,3 +181,7 @@ def _configuration(results: Results, config_text: str, best_file: bool) -> Itera
             what = f"runs it at the base experiment's own {own}, not at the study's conditions"
         yield Paragraph(BEST_FILE.format(objective=OBJECTIVES[results.search.objective], what=what))
     yield Code(config_text.rstrip("\n"), "study.yaml")
+    own = (cell for cell in results.cells if cell.variant == results.reference and cell.config)
+    if first := next(own, None):
+        where = ", ".join(filter(None, (condition_name(first.condition), f"seed {first.seed}")))
+        yield Code(dump(first.config).rstrip("\n"), f"one run of {results.reference} in full ({where})")

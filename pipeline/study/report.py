@@ -34,7 +34,7 @@ def write_study_report(folder: Path) -> None:
     write_tables(results, folder)
     write_text(folder / "report.html", html.render(document))
     write_text(folder / "report.md", markdown.render(document))
-    pictures = figure_files(results, numbers)
+    pictures = figure_files(figures)
     if panels := study_panels(numbers):
         pictures[PICTURE] = picture(panels)
     for name, svg in pictures.items():

@@ -26,6 +26,7 @@ from pipeline.reporting.study_figure_words import competing, counted, epoch_tabl
 from pipeline.reporting.study_figures_loss import emphasised
 from pipeline.reporting.study_figures_stale import stale_blocks
 from pipeline.reporting.study_numbers import StudyNumbers
+from pipeline.reporting.study_stopped import stopped_blocks
 from pipeline.reporting.study_words import at
 from pipeline.reporting.xy_chart import Axes, Rule, Spot, frame_for, xy_chart
 from pipeline.study.results import Pair, Results
@@ -57,6 +58,8 @@ def length_blocks(results: Results, numbers: StudyNumbers) -> Iterator[Block]:
     yield from stale_blocks(
         results, numbers, lines, next((each for each in gains if rival and each.label == rival.variant), None)
     )
+    if rival:
+        yield from stopped_blocks(results, numbers, rival.variant)
 
 
 def _rival(results: Results, numbers: StudyNumbers) -> Rival | None:

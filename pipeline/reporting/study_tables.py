@@ -60,7 +60,7 @@ def by_condition(results: Results, numbers: StudyNumbers) -> Table:
     foot.append(("leader", *(_leader(contest, numbers) for contest in found)))
     if any(contest.level for contest in found):
         foot.append(("not clearly behind", *(", ".join(contest.level) or words.NOT_APPLICABLE for contest in found)))
-    return _oriented(numbers, rows, foot)
+    return oriented(numbers, rows, foot)
 
 
 def _matrix(numbers: StudyNumbers, show: Callable[[ArmNumbers], str]) -> tuple[list, list]:
@@ -70,7 +70,7 @@ def _matrix(numbers: StudyNumbers, show: Callable[[ArmNumbers], str]) -> tuple[l
     return [row for competes, row in rows if competes], [row for competes, row in rows if not competes]
 
 
-def _oriented(numbers: StudyNumbers, rows: Sequence[tuple], foot: Sequence[tuple]) -> Table:
+def oriented(numbers: StudyNumbers, rows: Sequence[tuple], foot: Sequence[tuple]) -> Table:
     """Conditions as columns, or as rows where they are many."""
     names = tuple(condition_name(table.condition) for table in numbers.conditions)
     if len(names) <= MOST_SHOWN:
@@ -98,7 +98,7 @@ def _leader(contest: Contest, numbers: StudyNumbers) -> str:
 def difference_table(numbers: StudyNumbers) -> Table:
     """Differences to the reference with their intervals, variants by conditions."""
     rows, foot = _matrix(numbers, _difference)
-    return _oriented(numbers, [row for row in rows if row[0] != numbers.reference], foot)
+    return oriented(numbers, [row for row in rows if row[0] != numbers.reference], foot)
 
 
 def margin_table(results: Results, numbers: StudyNumbers) -> Table | None:
@@ -108,7 +108,7 @@ def margin_table(results: Results, numbers: StudyNumbers) -> Table | None:
         return None
     names = [row.variant for row in numbers.conditions[0].competing if row.variant != numbers.reference]
     rows = [(name, *(_margin(contest, name) for contest in found)) for name in names]
-    return _oriented(numbers, [("leader", *(_leader(contest, numbers) for contest in found)), *rows], ())
+    return oriented(numbers, [("leader", *(_leader(contest, numbers) for contest in found)), *rows], ())
 
 
 def _margin(contest: Contest, variant: str) -> str:

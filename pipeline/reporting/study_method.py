@@ -55,7 +55,7 @@ def method_blocks(results: Results, numbers: StudyNumbers) -> Iterable[Block]:
             yield Paragraph(STATISTICS[kind].format(batches=batches))
     yield Paragraph(_epochs(results))
     yield Paragraph(_intervals(results, numbers))
-    if any(row.memorised for table in numbers.conditions for row in table.rows):
+    if not numbers.multilabel and any(row.memorised for table in numbers.conditions for row in table.rows):
         yield Paragraph(MEMORISED)
 
 

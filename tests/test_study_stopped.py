@@ -97,3 +97,10 @@ def test_a_method_whose_runs_are_missing_is_missing(results: Results):
     found = without(results, lambda cell: cell.variant == "dropout" and cell.condition["noise.rate"] == 0.6)
     row = next(each for each in table(found).rows if each[0] == "dropout")
     assert row[4] == "missing" and row[3] != "missing"
+
+
+def test_where_neither_has_a_run_nothing_is_the_same(results: Results):
+    gone = ("dropout", "early stopping")
+    found = without(results, lambda cell: cell.variant in gone and cell.condition["noise.rate"] == 0.6)
+    row = next(each for each in table(found).rows if each[0] == "dropout")
+    assert row[4] == "missing"

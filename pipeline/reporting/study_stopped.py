@@ -51,7 +51,7 @@ def _table(numbers: StudyNumbers, rival: str, own: Mapping[int, dict[Pair, float
 
 def _cell(scores: Mapping[Pair, float], rival: Mapping[Pair, float]) -> str:
     """`75.1 (−1.2, −6.4 to +3.9)`."""
-    if scores == rival:
+    if scores and scores == rival:
         return f"{_mean(scores)} (the same)"
     difference = paired_difference(scores, rival)
     return _mean(scores) + (f" ({brief(difference)})" if difference.mean is not None else "")

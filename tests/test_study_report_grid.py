@@ -5,6 +5,7 @@ import json
 import math
 import shutil
 import statistics
+from itertools import product
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -26,7 +27,10 @@ METHODS = ("weight decay", "dropout", "label smoothing", "quantization")
 
 @pytest.fixture(scope="module")
 def complete(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Noisy validation chooses the reference settings; test_study_tuned.py is on where it does not."""
     folder = write_grid(tmp_path_factory.mktemp("study"))
+    for arm, rate, seed in product(("dropout-rate-0.5", "quantization-W8-A8", "quantization-W2-A2"), RATES, SEEDS):
+        edit_json(scores_path(folder, arm, rate, seed), val_accuracy=0.2)
     write_study_report(folder)
     return folder
 
@@ -111,7 +115,7 @@ def test_where_the_reference_wins_it_says_so(study: Path):
     for rate in RATES:
         set_accuracy(study, "baseline", rate, {1: 0.95, 2: 0.951, 3: 0.952})
     text = report(study)
-    assert headline(text).startswith("No variant is clearly above baseline at noise 0 % (highest: ")
+    assert "No variant is clearly above baseline at noise 0 % (highest: " in headline(text)
     assert "Below baseline with 95 % confidence: dropout and quantization (at noise 0 % to 80 %)" in text
     assert '<section class="verdict pass">' in (study / "report.html").read_text()
 
@@ -158,7 +162,7 @@ def test_memorisation_is_told_apart_only_beyond_its_interval(study: Path):
 
 def test_one_pair_each_proves_nothing(tmp_path: Path):
     text = report(write_grid(tmp_path, seeds=(1,)))
-    assert headline(text).startswith("No variant is clearly above baseline at noise 0 % (highest: ")
+    assert "No variant is clearly above baseline at noise 0 % (highest: " in headline(text)
     assert "points over baseline, one pair of runs each, which proves nothing" in headline(text)
     assert "this has no interval: a description, no claim" in text
     page = HtmlCheck((tmp_path / "report.html").read_text())
@@ -225,19 +229,6 @@ def test_the_settings_are_compared_with_their_reference_and_the_study_s(complete
     gains = [100 * (mine - other) / other for mine, other in zip(ours, theirs, strict=True)]
     assert line.split("|")[4].strip() == with_interval(gains).replace(", ", " % (") + ")"
     assert "dropout is clearly less sensitive than quantization." in text
-
-
-def test_a_better_setting_is_named_as_hindsight(study: Path):
-    set_accuracy(study, "quantization-W8-A8", 0.4, dict.fromkeys(SEEDS, 0.99))
-    for seed in SEEDS:
-        edit_json(scores_path(study, "dropout-rate-0.5", 0.4, seed), val_accuracy=0.999)
-    text = report(study)
-    assert (
-        "Another setting reaches more: quantization (W8/A8) 99.0 % at noise 40 %; noisy validation chooses dropout "
-        "(rate 0.5)"
-    ) in text
-    assert "Chosen by the test set such a best is optimistic." in text
-    assert "No other setting reaches more" not in text
 
 
 def test_no_claim_on_sensitivity_that_the_resamples_contradict(study: Path):

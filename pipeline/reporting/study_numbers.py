@@ -81,13 +81,22 @@ def study_numbers(results: Results) -> StudyNumbers:
     chosen = chosen_settings(results)
     comparisons = (len(results.variants) - len(results.reference_only) - 1) * len(results.conditions)
     conditions = tuple(
-        ConditionNumbers(
-            condition,
-            tuple(_row(results, variant, chosen, condition, named, units, comparisons) for variant in results.variants),
-        )
-        for condition in results.conditions
+        condition_numbers(results, chosen, condition, named, units, comparisons) for condition in results.conditions
     )
     return StudyNumbers(named, multilabel, units, results.reference, chosen, conditions, comparisons)
+
+
+def condition_numbers(
+    results: Results,
+    chosen: Mapping[str, str | None],
+    condition: Condition,
+    named: Terms,
+    units: tuple[str, ...],
+    comparisons: int,
+) -> ConditionNumbers:
+    """Every variant at its `chosen` setting, at one condition."""
+    rows = (_row(results, variant, chosen, condition, named, units, comparisons) for variant in results.variants)
+    return ConditionNumbers(condition, tuple(rows))
 
 
 def chosen_settings(results: Results) -> dict[str, str | None]:

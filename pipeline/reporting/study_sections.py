@@ -14,6 +14,8 @@ from pipeline.reporting.study_search import OBJECTIVES, trial_blocks
 from pipeline.reporting.study_setting_sections import setting_blocks
 from pipeline.reporting.study_settings import VariantSettings
 from pipeline.reporting.study_tables import difference_table, margin_table, score_blocks
+from pipeline.reporting.study_tuned import Tuned
+from pipeline.reporting.study_tuned_sections import tuned_blocks
 from pipeline.reporting.study_words import arm_name, condition_name
 from pipeline.reporting.summary import Spread
 from pipeline.study.results import Results
@@ -36,6 +38,7 @@ BEST_FILE = (
 def study_sections(
     results: Results,
     numbers: StudyNumbers,
+    tuned: Tuned | None,
     settings: tuple[VariantSettings, ...],
     figures: Sequence[Section],
     config_text: str,
@@ -48,6 +51,8 @@ def study_sections(
             "table", "Table 1" if table1 else "Results", (*_chosen(results, numbers), *score_blocks(results, numbers))
         )
     ]
+    if own := tuple(tuned_blocks(results, numbers, tuned, settings)):
+        sections.insert(0, Section("tuned", "Each variant tuned by noisy validation", own))
     if results.search.kind != "grid":
         sections.insert(0, Section("trials", "Trials", tuple(trial_blocks(results, numbers))))
     sections.append(

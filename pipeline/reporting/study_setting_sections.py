@@ -9,14 +9,9 @@ from pipeline.reporting.study_contest import in_points, signed
 from pipeline.reporting.study_numbers import StudyNumbers
 from pipeline.reporting.study_sensitivity import DEFINITION
 from pipeline.reporting.study_setting_words import sensitivity_words
-from pipeline.reporting.study_settings import Choice, SettingNumbers, VariantSettings
+from pipeline.reporting.study_settings import SettingNumbers, VariantSettings
 from pipeline.reporting.study_words import condition_name
 from pipeline.study.results import Results
-
-CHOICES = (
-    "Which setting one would have chosen. By validation: the best mean on held-out labels as noisy as the training's, "
-    "its test score is honest. By the test set: not to be had, and optimistic, as the largest of several."
-)
 
 
 def setting_blocks(results: Results, numbers: StudyNumbers, settings: tuple[VariantSettings, ...]) -> Iterable[Block]:
@@ -26,10 +21,6 @@ def setting_blocks(results: Results, numbers: StudyNumbers, settings: tuple[Vari
     yield _sensitivities(settings)
     for each in settings:
         yield from _variant(results, numbers, each)
-    choices = [(each.variant, choice) for each in settings for choice in each.choices()]
-    if choices:
-        yield Paragraph(CHOICES)
-        yield _choices(choices)
 
 
 def _sensitivities(settings: tuple[VariantSettings, ...]) -> Table:
@@ -106,16 +97,3 @@ def _points(difference: Difference) -> str:
 
 def _interval(difference: Difference) -> str:
     return "" if difference.pairs < 2 else f" ({in_points(difference)})"
-
-
-def _choices(choices: list[tuple[str, Choice]]) -> Table:
-    head = ("variant", "condition", "reference setting", "by validation", "by the test set (optimistic)")
-    rows = []
-    for variant, choice in choices:
-        chosen = (choice.reference, choice.validated, choice.best)
-        rows.append((variant, condition_name(choice.condition) or words.NOT_APPLICABLE, *map(_chosen, chosen)))
-    return Table(head, tuple(rows))
-
-
-def _chosen(cell: SettingNumbers | None) -> str:
-    return words.NOT_APPLICABLE if cell is None else f"{cell.setting}: {words.hundredths(cell.score.mean)}"

@@ -3,55 +3,62 @@
 from collections.abc import Iterable
 
 from pipeline.reporting import words
+from pipeline.reporting.study_headline import headline
 from pipeline.reporting.study_numbers import ConditionNumbers, StudyNumbers
 from pipeline.reporting.study_sensitivity import FEWEST_PAIRS, Sensitivity
-from pipeline.reporting.study_settings import Choice, SettingNumbers, VariantSettings, least_sensitive
+from pipeline.reporting.study_settings import VariantSettings, least_sensitive
+from pipeline.reporting.study_tuned import Tuned
 from pipeline.reporting.study_words import arm_name, at
-from pipeline.study.results import Condition, Results
+from pipeline.study.results import Results
 
 MOST_SHOWN = 4  # conditions
 
 
-def setting_sentences(results: Results, numbers: StudyNumbers, settings: tuple[VariantSettings, ...]) -> Iterable[str]:
+def setting_sentences(
+    results: Results, numbers: StudyNumbers, tuned: Tuned | None, settings: tuple[VariantSettings, ...]
+) -> Iterable[str]:
     """Nothing for a study without settings."""
     if not settings:
         return
-    named = [arm_name(each.variant, each.reference) for each in settings]
-    yield f"Compared at one setting each, chosen beforehand: {words.listing(named)}."
-    yield from _better(results, numbers, settings)
+    listed = words.listing([arm_name(each.variant, each.reference) for each in settings])
+    if tuned is None or tuned.is_reference:
+        too = ", which noisy validation chooses too" * (tuned is not None)
+        yield f"Compared at one setting each, chosen beforehand{too}: {listed}."
+    else:
+        yield f"At one setting each, chosen beforehand ({listed}): {headline(results, numbers)}"
+    if tuned is not None and len(results.conditions) <= MOST_SHOWN:
+        yield from _overall(tuned)
+        yield from _hindsight(results, tuned, settings)
     yield from _least(results, numbers, settings)
 
 
-def _better(results: Results, numbers: StudyNumbers, settings: tuple[VariantSettings, ...]) -> Iterable[str]:
-    """Settings with which another result than that of the comparison could be reported; for few conditions."""
-    if len(results.conditions) > MOST_SHOWN:
-        return
+def _overall(tuned: Tuned) -> Iterable[str]:
+    found = [
+        arm_name(row.variant, row.setting) + f" {words.percent(row.score.mean)}" + at(table.condition)
+        for table, row in zip(tuned.numbers.conditions, tuned.overall, strict=True)
+    ]
+    yield f"Free to choose the variant too, noisy validation takes {words.listing(found)}."
+
+
+def _hindsight(results: Results, tuned: Tuned, settings: tuple[VariantSettings, ...]) -> Iterable[str]:
+    """Settings that reach more than all that validation chooses: known from the test set only."""
     competing = [each for each in settings if results.competes(each.variant)]
-    found = [(table, _choices(competing, table.condition)) for table in numbers.conditions]
-    better = [text for table, choices in found if choices and (text := _beyond(table, choices))]
+    better = [text for table in tuned.numbers.conditions if (text := _beyond(table, competing))]
     if better:
-        yield f"Another setting reaches more: {'; '.join(better)}. Chosen by the test set such a best is optimistic."
-    elif any(choices for _, choices in found):
-        yield "No other setting reaches more than the best of these."
+        yield f"In hindsight another setting reaches more: {words.listing(better)}; chosen by the test set it is optimistic."
 
 
-def _choices(settings: list[VariantSettings], condition: Condition) -> list[tuple[str, Choice]]:
-    return [(each.variant, choice) for each in settings for choice in each.choices() if choice.condition == condition]
-
-
-def _beyond(table: ConditionNumbers, choices: list[tuple[str, Choice]]) -> str:
-    """The best of all settings, if it is above all that compete, and the one that validation would have chosen."""
-    variant, choice = max(choices, key=lambda each: each[1].best.score.mean)
-    if choice.best.score.mean <= max(row.score.mean for row in table.competing if row.score):
+def _beyond(table: ConditionNumbers, settings: list[VariantSettings]) -> str:
+    choices = [
+        (each.variant, choice.best)
+        for each in settings
+        for choice in each.choices()
+        if choice.condition == table.condition
+    ]
+    variant, best = max(choices, key=lambda each: each[1].score.mean)
+    if best.score.mean <= max(row.score.mean for row in table.competing):
         return ""
-    known = [(name, each.validated) for name, each in choices if each.validated]
-    name, validated = max(known, key=lambda each: each[1].validation.mean, default=("", None))
-    chosen = f"; noisy validation chooses {_reached(name, validated)}" if validated else ""
-    return f"{_reached(variant, choice.best)}{at(table.condition)}{chosen}"
-
-
-def _reached(variant: str, found: SettingNumbers) -> str:
-    return f"{arm_name(variant, found.setting)} {words.percent(found.score.mean)}"
+    return f"{arm_name(variant, best.setting)} {words.percent(best.score.mean)}{at(table.condition)}"
 
 
 def _least(results: Results, numbers: StudyNumbers, settings: tuple[VariantSettings, ...]) -> Iterable[str]:

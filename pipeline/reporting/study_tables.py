@@ -72,7 +72,7 @@ def _matrix(numbers: StudyNumbers, show: Callable[[ArmNumbers], str]) -> tuple[l
 
 def oriented(numbers: StudyNumbers, rows: Sequence[tuple], foot: Sequence[tuple]) -> Table:
     """Conditions as columns, or as rows where they are many."""
-    names = tuple(condition_name(table.condition) for table in numbers.conditions)
+    names = tuple(condition_name(table.condition) or "points" for table in numbers.conditions)
     if len(names) <= MOST_SHOWN:
         return Table(("variant", *names), tuple(rows), tuple(foot))
     head, *turned = zip(("condition", *names), *rows, *foot, strict=True)

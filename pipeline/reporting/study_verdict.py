@@ -21,12 +21,17 @@ from pipeline.reporting.study_numbers import ArmNumbers, ConditionNumbers, Study
 from pipeline.reporting.study_search import best_trial, search_headline, search_sentences, search_tiles
 from pipeline.reporting.study_setting_words import setting_sentences
 from pipeline.reporting.study_settings import VariantSettings
+from pipeline.reporting.study_tuned import Tuned
 from pipeline.reporting.study_words import at, condition_name
 from pipeline.study.results import Results
 
+TUNED = "Each variant tuned by noisy validation: "
 
-def judge_study(results: Results, numbers: StudyNumbers, settings: tuple[VariantSettings, ...]) -> Verdict:
-    """The verdict on a study, whatever of it is done."""
+
+def judge_study(
+    results: Results, numbers: StudyNumbers, tuned: Tuned | None, settings: tuple[VariantSettings, ...]
+) -> Verdict:
+    """The verdict on a study, whatever of it is done: on its variants tuned alike where they have settings."""
     missing = [cell for cell in results.cells if not cell.scores]
     failed = sum(cell.state == "failed" for cell in missing)
     warnings = []
@@ -36,20 +41,27 @@ def judge_study(results: Results, numbers: StudyNumbers, settings: tuple[Variant
             f"{len(missing)} of {len(results.cells)} runs are missing{of_them}: every number is without them."
         )
     grid = results.search.kind == "grid"
+    told = told_numbers(numbers, tuned)
     sentences = [
-        *_scores(numbers),
-        *_above(results, numbers),
-        *(setting_sentences(results, numbers, settings) if grid else search_sentences(results, numbers)),
-        *_beyond(numbers, "Below", is_below),
-        *memorised_sentences(numbers),
-        *_apart(numbers),
+        *_scores(told),
+        *_above(results, told),
+        *(setting_sentences(results, numbers, tuned, settings) if grid else search_sentences(results, numbers)),
+        *_beyond(told, "Below", is_below),
+        *memorised_sentences(told),
+        *_apart(told),
     ]
+    first = TUNED * (told is not numbers) + headline(results, told) if grid else search_headline(results, numbers)
     return Verdict(
-        state="unfinished" if missing else "pass" if _is_clear(results, numbers) else "unverified",
-        headline=headline(results, numbers) if grid else search_headline(results, numbers),
+        state="unfinished" if missing else "pass" if _is_clear(results, told) else "unverified",
+        headline=first,
         text=" ".join(sentences) or _silent(results, numbers),
         warnings=tuple(warnings),
     )
+
+
+def told_numbers(numbers: StudyNumbers, tuned: Tuned | None) -> StudyNumbers:
+    """The numbers that the first line and the tiles are of: tuned ones where they are others than the reference's."""
+    return numbers if tuned is None or tuned.is_reference else tuned.numbers
 
 
 def _silent(results: Results, numbers: StudyNumbers) -> str:
@@ -128,15 +140,16 @@ def _apart(numbers: StudyNumbers) -> Iterable[str]:
             yield f"For comparison, {row.variant}: {words.listing(shown)}."
 
 
-def study_tiles(results: Results, numbers: StudyNumbers) -> tuple[Tile, ...]:
+def study_tiles(results: Results, numbers: StudyNumbers, tuned: Tuned | None) -> tuple[Tile, ...]:
     """Each competing variant's score, or with conditions each condition's winner, and how many runs are done."""
+    told = told_numbers(numbers, tuned)
     done = sum(bool(cell.scores) for cell in results.cells)
     if results.search.kind != "grid":
         tiles = search_tiles(results, numbers)
     elif len(numbers.conditions) == 1:
-        tiles = [_variant_tile(row, numbers) for row in numbers.conditions[0].competing]
+        tiles = [_variant_tile(row, told) for row in told.conditions[0].competing]
     else:
-        tiles = [_condition_tile(contest, numbers) for contest in contests(results, numbers)]
+        tiles = [_condition_tile(contest, told) for contest in contests(results, told)]
     return (*tiles, Tile("runs done", f"{done} of {len(results.cells)}", ""))
 
 

@@ -11,6 +11,7 @@ from pipeline.reporting.study_figures import figure_files, figure_sections, is_f
 from pipeline.reporting.study_numbers import StudyNumbers, study_numbers
 from pipeline.reporting.study_sections import study_panels, study_sections
 from pipeline.reporting.study_settings import variant_settings
+from pipeline.reporting.study_tuned import tune
 from pipeline.reporting.study_verdict import judge_study, study_tiles
 from pipeline.reporting.study_words import at
 from pipeline.reporting.words import listing
@@ -54,12 +55,13 @@ def compose_study(
 ) -> Document:
     """The report on a study, still independent of its format."""
     settings = variant_settings(results, numbers)
+    tuned = tune(results, numbers, settings)
     return Document(
         title=results.name,
         subtitle=f"{len(results.variants)} variants, {_units(results)}",
-        verdict=judge_study(results, numbers, settings),
-        tiles=study_tiles(results, numbers),
-        sections=study_sections(results, numbers, settings, figures, config_text, best_file),
+        verdict=judge_study(results, numbers, tuned, settings),
+        tiles=study_tiles(results, numbers, tuned),
+        sections=study_sections(results, numbers, tuned, settings, figures, config_text, best_file),
     )
 
 

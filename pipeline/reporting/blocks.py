@@ -79,11 +79,12 @@ class Tile:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the reader learns first: a loud one-line state, every failure, the story in numbers, and warnings."""
+    """What the reader learns first: a loud one-line state, every failure, the story in numbers or points, and warnings."""
 
     state: VerdictState
     headline: str
-    text: str
+    text: str = ""
+    points: tuple[str, ...] = ()
     failures: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 

@@ -64,17 +64,22 @@ def _join(parts: Iterable[str]) -> str:
 
 def _verdict(verdict: Verdict) -> str:
     symbol = SYMBOLS[verdict.state]
-    failures = _join(f"<li>{text(failure)}</li>" for failure in verdict.failures)
     return _join(
         (
             f'<section class="verdict {verdict.state}">',
             f'<p class="headline"><span aria-hidden="true">{symbol}</span> {text(verdict.headline)}</p>',
-            f'<ul class="failures">\n{failures}\n</ul>' if failures else "",
-            f'<p class="lead">{text(verdict.text)}</p>',
+            _list("failures", verdict.failures),
+            f'<p class="lead">{text(verdict.text)}</p>' if verdict.text else "",
+            _list("points", verdict.points),
             *(f'<p class="warning">{text(warning)}</p>' for warning in verdict.warnings),
             "</section>",
         )
     )
+
+
+def _list(css: str, items: Iterable[str]) -> str:
+    found = _join(f"<li>{text(item)}</li>" for item in items)
+    return f'<ul class="{css}">\n{found}\n</ul>' if found else ""
 
 
 def _tile(tile: Tile) -> str:

@@ -30,6 +30,7 @@ def _verdict(verdict: Verdict) -> Iterable[str]:
     yield f"**{text(verdict.headline)}**"
     yield "\n".join(f"- {text(failure)}" for failure in verdict.failures)
     yield text(verdict.text)
+    yield "\n".join(f"- {text(point)}" for point in verdict.points)
     yield from (f"> **Careful:** {text(warning)}" for warning in verdict.warnings)
 
 

@@ -14,22 +14,21 @@ from pipeline.study.results import Results
 MOST_SHOWN = 4  # conditions
 
 
-def setting_sentences(
+def setting_points(
     results: Results, numbers: StudyNumbers, tuned: Tuned | None, settings: tuple[VariantSettings, ...]
-) -> Iterable[str]:
-    """Nothing for a study without settings."""
+) -> Iterable[Iterable[str]]:
+    """The sentences of each point; nothing for a study without settings."""
     if not settings:
         return
     listed = words.listing([arm_name(each.variant, each.reference) for each in settings])
     if tuned is None or tuned.is_reference:
         too = ", which noisy validation chooses too" * (tuned is not None)
-        yield f"Compared at one setting each, chosen beforehand{too}: {listed}."
+        yield [f"Compared at one setting each, chosen beforehand{too}: {listed}."]
     else:
-        yield f"At one setting each, chosen beforehand ({listed}): {headline(results, numbers)}"
+        yield [f"At one setting each, chosen beforehand ({listed}): {headline(results, numbers)}"]
     if tuned is not None and len(results.conditions) <= MOST_SHOWN:
-        yield from _overall(tuned)
-        yield from _hindsight(results, tuned, settings)
-    yield from _least(results, numbers, settings)
+        yield [*_overall(tuned), *_hindsight(results, tuned, settings)]
+    yield _least(results, numbers, settings)
 
 
 def _overall(tuned: Tuned) -> Iterable[str]:

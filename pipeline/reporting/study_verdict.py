@@ -19,7 +19,7 @@ from pipeline.reporting.study_headline import MOST_SHOWN, headline
 from pipeline.reporting.study_memorised import memorised_sentences
 from pipeline.reporting.study_numbers import ArmNumbers, ConditionNumbers, StudyNumbers
 from pipeline.reporting.study_search import best_trial, search_headline, search_sentences, search_tiles
-from pipeline.reporting.study_setting_words import setting_sentences
+from pipeline.reporting.study_setting_words import setting_points
 from pipeline.reporting.study_settings import VariantSettings
 from pipeline.reporting.study_tuned import Tuned
 from pipeline.reporting.study_words import at, condition_name
@@ -42,19 +42,19 @@ def judge_study(
         )
     grid = results.search.kind == "grid"
     told = told_numbers(numbers, tuned)
-    sentences = [
-        *_scores(told),
-        *_above(results, told),
-        *(setting_sentences(results, numbers, tuned, settings) if grid else search_sentences(results, numbers)),
-        *_beyond(told, "Below", is_below),
-        *memorised_sentences(told),
-        *_apart(told),
+    points = [
+        [*_scores(told), *_above(results, told), *_beyond(told, "Below", is_below)],
+        *(setting_points(results, numbers, tuned, settings) if grid else [search_sentences(results, numbers)]),
+        memorised_sentences(told),
+        _apart(told),
     ]
+    shown = tuple(filter(None, map(" ".join, points)))
     first = TUNED * (told is not numbers) + headline(results, told) if grid else search_headline(results, numbers)
     return Verdict(
         state="unfinished" if missing else "pass" if _is_clear(results, told) else "unverified",
         headline=first,
-        text=" ".join(sentences) or _silent(results, numbers),
+        text="" if shown else _silent(results, numbers),
+        points=shown,
         warnings=tuple(warnings),
     )
 

@@ -72,11 +72,11 @@ class Statistics:
 
     def _averages(self, batches: Iterable[np.ndarray]) -> list[np.ndarray]:
         sums, count = [0.0] * len(self._shares), 0
-        for images in batches:
-            with _without_dropout(self.model):
+        with _without_dropout(self.model):
+            for images in batches:
                 measured = self._measure(images)
-            sums = [total + value.numpy().astype(np.float64) for total, value in zip(sums, measured, strict=True)]
-            count += 1
+                sums = [total + value.numpy().astype(np.float64) for total, value in zip(sums, measured, strict=True)]
+                count += 1
         if not count:
             raise ValueError("statistics need at least one batch")
         return [total / count for total in sums]

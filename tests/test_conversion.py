@@ -81,6 +81,14 @@ def test_the_float_file_is_the_float_network(body: str):
     np.testing.assert_allclose(found, expected, atol=1e-5 * np.abs(expected).max())
 
 
+def test_the_float_file_is_that_of_the_whole_model():
+    """Converted with its layers saved first, as the converter's documentation has it, at several times the time."""
+    model = small_resnet()
+    spec = tf.TensorSpec((1, *model.input_shape[1:]), tf.float32, name="image")
+    function = tf.function(lambda image: {"output": model(image, training=False)}).get_concrete_function(spec)
+    assert float_tflite(model) == tf.lite.TFLiteConverter.from_concrete_functions([function], model).convert()
+
+
 @pytest.mark.parametrize("fields", [{}, {"batch_norm": "fold"}, {"weight_bits": 2}], ids=str)
 @pytest.mark.parametrize("body", ["inverted", "partial_norm"])
 def test_the_float_file_of_a_quantized_model_has_its_rounded_kernels(body: str, fields: dict):

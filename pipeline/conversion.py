@@ -48,7 +48,7 @@ def float_tflite(network) -> bytes:
     """The float32 TFLite file of a float tf_keras network, batch 1."""
     spec = tf.TensorSpec((1, *network.input_shape[1:]), tf.float32, name="image")
     function = tf.function(lambda image: {"output": network(image, training=False)}).get_concrete_function(spec)
-    held = tf.Module()  # the variables alone: the same file, and the layers need not be saved first, which takes longest
+    held = tf.Module()  # the variables alone: the same file, without saving the layers first, which takes longest
     held.all = network.variables
     return tf.lite.TFLiteConverter.from_concrete_functions([function], held).convert()
 

@@ -58,7 +58,7 @@ def test_the_first_line_names_the_best_trial_and_its_gain(search: Path):
     text = report(search)
     assert headline(text) == (
         "Best of 4 random trials by validation accuracy: dropout (rate 0.35), 90.0 % on the test set: +10.0 points over "
-        "baseline. Hardly chance (95 % interval +8.7 to +11.3, 2 pairs)."
+        "baseline. Hardly chance (95 % interval +8.7 to +11.3, 2 pairs), were the pairs independent; but they share test images."
     )
     assert "Each variant stands here at its best setting by validation: dropout (rate 0.35)." in text
     assert "chosen by validation accuracy on labels as noisy as the training's, never by the test set" in text

@@ -7,7 +7,7 @@ from pipeline.au_intervals import Difference
 from pipeline.reporting import words
 from pipeline.reporting.blocks import Block, Paragraph, Table, Tile
 from pipeline.reporting.read import number
-from pipeline.reporting.study_contest import in_points
+from pipeline.reporting.study_contest import in_points, shared
 from pipeline.reporting.study_difference import paired_difference
 from pipeline.reporting.study_numbers import Pairs, StudyNumbers, objective_of
 from pipeline.reporting.study_words import arm_name
@@ -84,12 +84,11 @@ def search_headline(results: Results, numbers: StudyNumbers) -> str:
         return f"{start}, the reference itself, {reached}: no trial of another method beats it."
     if best.difference.mean is None:
         return f"{start}, {reached}. {words.capitalised(results.reference)} has no trial, so the gain is unknown."
-    return (
-        f"{start}, {reached}: {words.points(best.difference.mean)} over {results.reference}. {_sure(best.difference)}"
-    )
+    gain = f"{words.points(best.difference.mean)} over {results.reference}"
+    return f"{start}, {reached}: {gain}. {_sure(best.difference, numbers)}"
 
 
-def _sure(difference: Difference) -> str:
+def _sure(difference: Difference, numbers: StudyNumbers) -> str:
     if difference.low is None and difference.pairs > 1:
         return f"All {difference.pairs} pairs differ by the same, which gives no interval."
     if difference.low is None:
@@ -97,7 +96,9 @@ def _sure(difference: Difference) -> str:
     interval = f"95 % interval {in_points(difference)}, {difference.pairs} pairs"
     if difference.low <= 0 <= difference.high:
         return f"It may be chance ({interval})."
-    return f"Hardly chance ({interval})." if difference.low > 0 else f"Worse than it ({interval})."
+    if difference.low > 0:
+        return f"Hardly chance ({interval}), were the pairs independent; but they share test {shared(numbers)}."
+    return f"Worse than it ({interval})."
 
 
 def search_sentences(results: Results, numbers: StudyNumbers) -> Iterable[str]:

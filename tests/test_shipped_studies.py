@@ -25,7 +25,9 @@ NOISE = {
     "study_hyperparameters": ("noise.rate", (0.2, 0.4, 0.6)),
     "study_synthetic_faces": ("noise.strength", (0.5, 1.0, 2.0)),
 }
-BITS = {"W8/A8": (8, 8), "W4/A8": (4, 8), "W4/A4": (4, 4), "W3/A3": (3, 3), "W2/A4": (2, 4), "W2/A2": (2, 2)}
+BITS = {
+    "W8/A8": (8, 8), "W4/A8": (4, 8), "W8/A4": (8, 4), "W4/A4": (4, 4), "W3/A3": (3, 3), "W2/A4": (2, 4), "W2/A2": (2, 2),
+}  # fmt: skip
 
 every_study = pytest.mark.parametrize("path", STUDIES, ids=[path.stem for path in STUDIES])
 

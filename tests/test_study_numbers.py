@@ -106,7 +106,7 @@ def test_what_does_not_compete_is_no_comparison(tmp_path: Path):
 
 
 def test_the_margin_is_paired_between_the_leader_and_another(grid: Path):
-    results, numbers = numbers_of(grid)
+    _, numbers = numbers_of(grid)
     table = numbers.conditions[2]
     assert [row.variant for row in ranking(table)] == ["quantization", "dropout", "baseline"]
     ours, theirs = (
@@ -114,7 +114,7 @@ def test_the_margin_is_paired_between_the_leader_and_another(grid: Path):
         for variant, setting in (("quantization", "W4/A4"), ("dropout", "rate 0.1"))
     )
     interval = stats.ttest_rel(ours, theirs).confidence_interval(0.95)
-    contest = contests(results, numbers)[2]
+    contest = contests(numbers)[2]
     assert contest.leader.variant == "quantization"
     found = contest.margins["dropout"]
     assert (found.low, found.high) == pytest.approx((interval.low, interval.high))
@@ -144,7 +144,7 @@ def contest_with(study: Path, gains: dict[str, tuple[float, ...]]) -> Contest:
                 shutil.rmtree(run)
             else:
                 edit_json(run / f"seed{seed}" / "scores.json", metrics={"accuracy": 0.5 + values[seed - 1]})
-    return contests(*numbers_of(study))[1]
+    return contests(numbers_of(study)[1])[1]
 
 
 def test_a_higher_mean_that_may_be_chance_does_not_hide_a_clear_leader(study: Path):

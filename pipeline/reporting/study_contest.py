@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from pipeline.au_intervals import Difference
 from pipeline.reporting import words
 from pipeline.reporting.study_difference import paired_difference
-from pipeline.reporting.study_numbers import ArmNumbers, ConditionNumbers, StudyNumbers, paired
+from pipeline.reporting.study_numbers import ArmNumbers, ConditionNumbers, StudyNumbers
 from pipeline.reporting.study_words import conditions_listed
-from pipeline.study.results import Results
 
 ALIKE = "no interval, all pairs alike"
 
@@ -36,25 +35,22 @@ class Contest:
         return "leads" if self.level else "is best"
 
 
-def contests(results: Results, numbers: StudyNumbers) -> list[Contest]:
+def contests(numbers: StudyNumbers) -> list[Contest]:
     """One for every condition, in the order of the study."""
-    return [_contest(results, numbers, table) for table in numbers.conditions]
+    return [_contest(numbers, table) for table in numbers.conditions]
 
 
-def _contest(results: Results, numbers: StudyNumbers, table: ConditionNumbers) -> Contest:
+def _contest(numbers: StudyNumbers, table: ConditionNumbers) -> Contest:
     others = [row for row in ranking(table) if row.variant != numbers.reference]
     leader = next((row for row in others if is_above(row.difference)), None)
     beaten = [row for row in others if row is not leader] if leader else []
-    margins = {row.variant: _margin(results, numbers, table, leader, row) for row in beaten}
+    margins = {row.variant: margin(leader, row) for row in beaten}
     return Contest(table, others[0] if others else None, leader, margins)
 
 
-def _margin(
-    results: Results, numbers: StudyNumbers, table: ConditionNumbers, leader: ArmNumbers, other: ArmNumbers
-) -> Difference:
-    """By how much the leader beats another arm, over the runs both have."""
-    cells = (results.select(row.variant, row.setting, table.condition) for row in (leader, other))
-    return paired_difference(*(paired(found, *numbers.terms.score) for found in cells))
+def margin(leader: ArmNumbers, other: ArmNumbers) -> Difference:
+    """By how much an arm beats another, over the runs both have."""
+    return paired_difference(leader.scores, other.scores)
 
 
 def ranking(table: ConditionNumbers) -> list[ArmNumbers]:

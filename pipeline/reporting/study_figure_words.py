@@ -8,6 +8,7 @@ from pipeline.reporting.blocks import Table
 from pipeline.reporting.read import Json
 from pipeline.reporting.series import Point, Series
 from pipeline.reporting.study_curves import RATE
+from pipeline.reporting.study_numbers import StudyNumbers
 from pipeline.reporting.study_words import key_name, value_name
 from pipeline.reporting.summary import Spread
 from pipeline.study.results import Results
@@ -37,6 +38,13 @@ def not_done(names: Iterable[str]) -> str:
     """A sentence that names the variants without any run; empty if there is none."""
     names = list(names)
     return f" No run is done here of {words.listing(names)}." if names else ""
+
+
+def of_settings(results: Results, numbers: StudyNumbers) -> str:
+    """A sentence on which of its settings a variant is drawn at; empty for a study without settings."""
+    if not any(numbers.chosen.values()):
+        return ""
+    return f" Every variant at {'its reference' if results.search.kind == 'grid' else 'the best'} setting."
 
 
 def paired_by(results: Results) -> str:

@@ -22,16 +22,22 @@ from pipeline.reporting.study_curves import (
     usual_condition,
 )
 from pipeline.reporting.study_difference import paired_difference
-from pipeline.reporting.study_figure_words import competing, counted, epoch_table, not_done, one_decimal, paired_by
+from pipeline.reporting.study_figure_words import (
+    competing,
+    counted,
+    epoch_table,
+    not_done,
+    of_settings,
+    one_decimal,
+    paired_by,
+)
 from pipeline.reporting.study_figures_loss import emphasised
 from pipeline.reporting.study_figures_stale import stale_blocks
 from pipeline.reporting.study_numbers import StudyNumbers
-from pipeline.reporting.study_stopped import stopped_blocks
+from pipeline.reporting.study_stopped import STOPPING, stopped_blocks
 from pipeline.reporting.study_words import at
 from pipeline.reporting.xy_chart import Axes, Rule, Spot, frame_for, xy_chart
 from pipeline.study.results import Pair, Results
-
-STOPPING = "early_stopping"
 
 
 @dataclass(frozen=True)
@@ -118,7 +124,12 @@ def _figure(
     absent = (name for name in competing(results) if name not in {each.label for each in scores})
     columns = {f"score: {each.label}": each for each in scores} | {f"gain: {each.label}": each for each in gains}
     key = _key(rival, styles(results)[rival.variant]) if rival else ()
-    return Figure(" ".join(captions) + not_done(absent), panels, key, epoch_table(columns, one_decimal))
+    return Figure(
+        " ".join(captions) + of_settings(results, numbers) + not_done(absent),
+        panels,
+        key,
+        epoch_table(columns, one_decimal),
+    )
 
 
 def _score_panel(

@@ -7,7 +7,7 @@ from pipeline.reporting.blocks import Block, Figure, Paragraph
 from pipeline.reporting.series import Series, common_range
 from pipeline.reporting.series_style import method_names, styles
 from pipeline.reporting.study_curves import by_epoch, done_histories, raw_point, usual_condition
-from pipeline.reporting.study_figure_words import competing, counted, epoch_table, not_done
+from pipeline.reporting.study_figure_words import competing, counted, epoch_table, not_done, of_settings
 from pipeline.reporting.study_numbers import StudyNumbers
 from pipeline.reporting.study_words import at
 from pipeline.reporting.xy_chart import Axes, frame_for, xy_chart
@@ -51,7 +51,7 @@ def loss_blocks(results: Results, numbers: StudyNumbers) -> Iterator[Block]:
     )
     absent = [titles[key][0] for key in titles if key not in series]
     caption += f" Not recorded: {', '.join(absent)}." if absent else ""
-    caption += not_done(name for name, found in lines.items() if not found)
+    caption += of_settings(results, numbers) + not_done(name for name, found in lines.items() if not found)
     columns = {f"{titles[key][0]}: {each.label}": each for key, found in series.items() for each in found}
     yield Figure(caption, tuple(panels), numbers=epoch_table(columns))
 

@@ -19,6 +19,7 @@ from pipeline.reporting.study_figure_words import (
     counted,
     gain_cell,
     not_done,
+    of_settings,
     paired_by,
     score_cell,
     value_text,
@@ -57,7 +58,9 @@ def _figure(results: Results, numbers: StudyNumbers, axis: str, rest: Condition)
     axes = Axes(f"(b) {words.capitalised(numbers.terms.test)}", f"%{where}", *x_axis)
     panels.append(xy_chart(axes, score, common_range([score], within=(0.0, 100.0)), frame=frame))
     return Figure(
-        _caption(results, gain, score, is_cut(gain, limits)), tuple(panels), numbers=_table(results, rows, axis)
+        _caption(results, numbers, gain, score, is_cut(gain, limits)),
+        tuple(panels),
+        numbers=_table(results, rows, axis),
     )
 
 
@@ -65,7 +68,7 @@ def _series(name: str, style: Style, points: list[Point]) -> Series:
     return Series(name, style.css, tuple(points), style.marker, "whisker")
 
 
-def _caption(results: Results, gain: list[Series], score: list[Series], cut: bool) -> str:
+def _caption(results: Results, numbers: StudyNumbers, gain: list[Series], score: list[Series], cut: bool) -> str:
     parts = []
     if gain:
         parts.append(
@@ -77,7 +80,7 @@ def _caption(results: Results, gain: list[Series], score: list[Series], cut: boo
         "Points of one value stand side by side so that their bars can be told apart; a gap is a run that is not done."
     )
     absent = (name for name in competing(results) if name not in {each.label for each in score})
-    return " ".join(parts) + not_done(absent)
+    return " ".join(parts) + of_settings(results, numbers) + not_done(absent)
 
 
 def _table(results: Results, rows: dict[str, list[tuple[float, ArmNumbers]]], axis: str) -> Table:

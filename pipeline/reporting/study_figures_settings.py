@@ -20,13 +20,13 @@ from pipeline.reporting.study_figure_words import (
     value_text,
 )
 from pipeline.reporting.study_numbers import StudyNumbers
-from pipeline.reporting.study_sensitivity import DEFINITION
+from pipeline.reporting.study_sensitivity import DEFINITION, FEWEST_PAIRS
 from pipeline.reporting.study_settings import SettingNumbers, VariantSettings, variant_settings
 from pipeline.reporting.study_words import condition_name
 from pipeline.reporting.xy_chart import Axes, frame_for, xy_chart
 from pipeline.study.results import Condition, Results
 
-FEWEST_PAIRS = 3  # two pairs have an interval 13 times as wide as their standard error
+FEWEST_T_PAIRS = 3  # two pairs have an interval 13 times as wide as their standard error
 
 
 def settings_blocks(results: Results, numbers: StudyNumbers) -> Iterator[Block]:
@@ -62,7 +62,7 @@ def _gains(results: Results, found: Sequence[VariantSettings], axis: str, rest: 
 
 def _bars(series: Sequence[Series], cut: bool) -> str:
     if all(point.low is None for each in series for point in each.known):
-        return f"No bars: the intervals in the table are of fewer than {FEWEST_PAIRS} pairs."
+        return f"No bars: the intervals in the table are of fewer than {FEWEST_T_PAIRS} pairs."
     return f"Bars: 95 % t interval{', cut at the edge where they are longer' if cut else ''}."
 
 
@@ -77,7 +77,7 @@ def _series(results: Results, found: VariantSettings, style: Style, axis: str, r
     series = []
     for index, row in enumerate(others):
         points = [gain_point(x, each.gain) for x, each in _along(row, axis, rest)]
-        few = all(point.n < FEWEST_PAIRS for point in points)
+        few = all(point.n < FEWEST_T_PAIRS for point in points)
         label = setting_label(row[0].setting, results.settings[found.variant][row[0].setting])
         kind = "none" if few else "whisker"
         if few:

@@ -7,7 +7,7 @@ from pipeline.reporting.chart_frame import Frame
 from pipeline.reporting.series import Point, Series, common_range, is_cut
 from pipeline.reporting.series_style import styles
 from pipeline.reporting.study_curves import ByEpoch, by_epoch, gains_by_epoch, usual_condition
-from pipeline.reporting.study_figure_words import counted, epoch_table, one_decimal, paired_by
+from pipeline.reporting.study_figure_words import counted, epoch_table, of_settings, one_decimal, paired_by
 from pipeline.reporting.study_figures_loss import emphasised
 from pipeline.reporting.study_numbers import StudyNumbers
 from pipeline.reporting.study_words import at
@@ -51,7 +51,7 @@ def stale_blocks(results: Results, numbers: StudyNumbers, lines: Lines, rival: S
     if rival:
         key.append(KeyEntry(f"{rival.css} rival", "dashed", f"{rival.label}: the weights it kept"))
     yield Figure(
-        caption + _claims(groups, emphasised(results)[-1]),
+        caption + of_settings(results, numbers) + _claims(groups, emphasised(results)[-1]),
         panels,
         tuple(key),
         epoch_table(_columns(groups), one_decimal),

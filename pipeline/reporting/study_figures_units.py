@@ -8,7 +8,7 @@ from pipeline.reporting.interval_plot import IntervalRow, Layout, interval_plot,
 from pipeline.reporting.series_style import styles
 from pipeline.reporting.study_curves import standing_cells, usual_condition
 from pipeline.reporting.study_difference import paired_difference
-from pipeline.reporting.study_figure_words import competing, gain_cell, not_done, paired_by
+from pipeline.reporting.study_figure_words import competing, gain_cell, not_done, of_settings, paired_by
 from pipeline.reporting.study_numbers import StudyNumbers, paired
 from pipeline.reporting.study_words import at
 from pipeline.study.results import Results
@@ -41,7 +41,7 @@ def unit_blocks(results: Results, numbers: StudyNumbers) -> Iterator[Block]:
     n = str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
     many = sum(each.mean is not None for own in found.values() for each in own.values())
     caption = CAPTION.format(reference=results.reference, where=where, paired=paired_by(results), n=n, many=many)
-    caption += not_done(name for name in others if name not in found)
+    caption += of_settings(results, numbers) + not_done(name for name in others if name not in found)
     yield Figure(caption, panels, numbers=_table(found), size="medium")
 
 

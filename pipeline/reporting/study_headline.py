@@ -26,7 +26,7 @@ MOST_SHOWN = 6  # conditions with an interval each in the headline
 
 def headline(results: Results, numbers: StudyNumbers) -> str:
     """Which variant leads where, by how much over the reference, how sure, and whom it is not clearly ahead of."""
-    compared = [contest for contest in contests(results, numbers) if len(ranking(contest.table)) > 1]
+    compared = [contest for contest in contests(numbers) if len(ranking(contest.table)) > 1]
     if not compared:
         return _nothing(numbers)
     if len(numbers.conditions) == 1:

@@ -15,16 +15,26 @@ Pairs = dict[Pair, float | None]
 
 
 @dataclass(frozen=True)
+class Standing:
+    """The cells that speak for a variant at a condition, `wanted` of them when all are done, and their setting in words."""
+
+    setting: str
+    wanted: int
+    cells: tuple[Result, ...]
+
+
+@dataclass(frozen=True)
 class ArmNumbers:
     """One arm at one condition; shares in [0, 1]. Differences are to the reference, `adjusted` with a wider interval.
 
-    `lost`: the score of the epoch best on the test set minus that of the epoch that counts.
+    `scores`: by seed and fold. `lost`: the score of the epoch best on the test set minus that of the epoch that counts.
     """
 
     variant: str
     setting: str
     competes: bool
     wanted: int
+    scores: Pairs
     score: Spread | None
     units: dict[str, Spread | None]
     noisy: Spread | None
@@ -81,21 +91,30 @@ def study_numbers(results: Results) -> StudyNumbers:
     chosen = chosen_settings(results)
     comparisons = (len(results.variants) - len(results.reference_only) - 1) * len(results.conditions)
     conditions = tuple(
-        condition_numbers(results, chosen, condition, named, units, comparisons) for condition in results.conditions
+        condition_numbers(
+            results,
+            {variant: standing_at(results, variant, chosen, condition) for variant in results.variants},
+            condition,
+            named,
+            units,
+            comparisons,
+        )
+        for condition in results.conditions
     )
     return StudyNumbers(named, multilabel, units, results.reference, chosen, conditions, comparisons)
 
 
 def condition_numbers(
     results: Results,
-    chosen: Mapping[str, str | None],
+    standing: Mapping[str, Standing],
     condition: Condition,
     named: Terms,
     units: tuple[str, ...],
     comparisons: int,
 ) -> ConditionNumbers:
-    """Every variant at its `chosen` setting, at one condition."""
-    rows = (_row(results, variant, chosen, condition, named, units, comparisons) for variant in results.variants)
+    """Every variant as it stands at one condition."""
+    others = standing[results.reference].cells
+    rows = (_row(results, variant, own, others, named, units, comparisons) for variant, own in standing.items())
     return ConditionNumbers(condition, tuple(rows))
 
 
@@ -138,29 +157,30 @@ def _truth_known(done: list[Result]) -> bool | None:
     return True if True in recorded else False if False in recorded else None
 
 
-def _at(results: Results, variant: str, chosen: Mapping[str, str | None], condition: Condition) -> tuple[Result, ...]:
+def standing_at(results: Results, variant: str, chosen: Mapping[str, str | None], condition: Condition) -> Standing:
+    """A variant at its `chosen` setting."""
     setting = chosen[variant]
-    return () if setting is None else results.select(variant, setting, condition)
+    cells = () if setting is None else results.select(variant, setting, condition)
+    return Standing(setting or "", len(cells), cells)
 
 
 def _row(
     results: Results,
     variant: str,
-    chosen: Mapping[str, str | None],
-    condition: Condition,
+    own: Standing,
+    others: Sequence[Result],
     named: Terms,
     units: tuple[str, ...],
     comparisons: int,
 ) -> ArmNumbers:
-    cells = _at(results, variant, chosen, condition)
-    scores = paired(cells, *named.score)
-    others = _at(results, results.reference, chosen, condition)
-    reference = paired(others, *named.score)
+    cells = own.cells
+    scores, reference = paired(cells, *named.score), paired(others, *named.score)
     return ArmNumbers(
         variant=variant,
-        setting=chosen[variant] or "",
+        setting=own.setting,
         competes=results.competes(variant),
-        wanted=len(cells),
+        wanted=own.wanted,
+        scores=scores,
         score=spread(scores.values()),
         units={unit: _spread(cells, "metrics", "f1", unit) for unit in units},
         noisy=_spread(cells, "metrics_noisy", "f1_mean"),

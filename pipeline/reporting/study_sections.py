@@ -7,6 +7,7 @@ from pipeline.reporting import words
 from pipeline.reporting.blocks import Block, Code, Figure, KeyEntry, Paragraph, Section, Table
 from pipeline.reporting.dot_plot import DotRow, dot_plot
 from pipeline.reporting.study_contest import in_points
+from pipeline.reporting.study_figure_words import of_settings
 from pipeline.reporting.study_method import method_blocks
 from pipeline.reporting.study_numbers import ArmNumbers, ConditionNumbers, StudyNumbers
 from pipeline.reporting.study_runs import run_blocks
@@ -29,9 +30,10 @@ SHARED_PEOPLE = (
 COMPARISONS = (
     "Of many comparisons some look significant by chance: the adjusted interval (Bonferroni) holds for all together."
 )
+DOTS = "Small dots: single runs; large ones: means; bars: standard deviations."
 BEST_FILE = (
-    "best.yaml in this folder is the setting with the best mean {objective} as an experiment of its own: python -m "
-    "pipeline.run --config best.yaml {what}."
+    "best.yaml in this folder is the variant and setting with the best mean {objective} over all runs, as an experiment of "
+    "its own: python -m pipeline.run --config best.yaml {what}."
 )
 
 
@@ -59,7 +61,7 @@ def study_sections(
         Section("differences", f"Differences to {numbers.reference}", tuple(_differences(results, numbers)))
     )
     if len(numbers.conditions) == 1:
-        sections.append(Section("plot", "Result and memorisation", tuple(_plots(numbers))))
+        sections.append(Section("plot", "Result and memorisation", tuple(_plots(results, numbers))))
     shown = [section for section in figures if _applies(section, results, settings)]
     if settings:
         own = Section("settings", "Settings", tuple(setting_blocks(results, numbers, settings)))
@@ -89,7 +91,7 @@ def _differences(results: Results, numbers: StudyNumbers) -> Iterable[Block]:
     if several:
         yield Paragraph("In points, 95 % t interval in brackets:")
         yield difference_table(numbers)
-        if results.search.kind == "grid" and (margins := margin_table(results, numbers)):
+        if results.search.kind == "grid" and (margins := margin_table(numbers)):
             yield Paragraph("How far each condition's leader is ahead of the others, likewise:")
             yield margins
     for table in numbers.conditions:
@@ -140,7 +142,7 @@ def _compared(row: ArmNumbers, numbers: StudyNumbers) -> tuple[str, ...]:
     return (difference, in_points(row.difference), *[adjusted] * several, str(row.difference.pairs))
 
 
-def _plots(numbers: StudyNumbers) -> Iterable[Block]:
+def _plots(results: Results, numbers: StudyNumbers) -> Iterable[Block]:
     panels = study_panels(numbers)
     if not panels:
         yield Paragraph("No run is done yet.", "note")
@@ -150,7 +152,7 @@ def _plots(numbers: StudyNumbers) -> Iterable[Block]:
         KeyEntry("method", "dot", "other variants"),
         *([KeyEntry("neutral", "dot", "does not compete")] if numbers.conditions[0].apart else []),
     )
-    yield Figure("Small dots: single runs; large ones: means; bars: standard deviations.", tuple(panels), key)
+    yield Figure(DOTS + of_settings(results, numbers), tuple(panels), key)
 
 
 def study_panels(numbers: StudyNumbers) -> list[str]:
@@ -184,7 +186,12 @@ def _configuration(results: Results, config_text: str, best_file: bool) -> Itera
         if results.axes:
             own = words.listing(list(results.axes))
             what = f"runs it at the base experiment's own {own}, not at the study's conditions"
-        yield Paragraph(BEST_FILE.format(objective=OBJECTIVES[results.search.objective], what=what))
+        yield Paragraph(
+            BEST_FILE.format(
+                objective=OBJECTIVES[results.search.objective],
+                what=what,
+            )
+        )
     yield Code(config_text.rstrip("\n"), "study.yaml")
     own = (cell for cell in results.cells if cell.variant == results.reference and cell.config)
     if first := next(own, None):

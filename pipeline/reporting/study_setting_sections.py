@@ -27,6 +27,7 @@ def _sensitivities(settings: tuple[VariantSettings, ...]) -> Table:
     head = (
         "variant",
         "sensitivity (95 % bootstrap)",
+        "without its farthest setting",
         "range",
         "by chance alone",
         "settings",
@@ -42,14 +43,17 @@ def _sensitivity_row(each: VariantSettings) -> tuple[str, ...]:
         return (
             each.variant,
             words.MISSING,
-            *(words.NOT_APPLICABLE,) * 2,
+            *(words.NOT_APPLICABLE,) * 3,
             str(len(each.rows)),
             words.NOT_APPLICABLE,
             "0",
         )
     chance = words.NOT_APPLICABLE if found.chance is None else f"{words.hundredths(found.chance)} points"
     numbers = (str(found.settings), str(found.conditions), str(found.pairs))
-    return (each.variant, sensitivity_words(found), f"{words.hundredths(found.range)} points", chance, *numbers)
+    far = words.NOT_APPLICABLE
+    if each.farthest:
+        far = f"{words.hundredths(each.farthest[1])} points ({each.farthest[0]})"
+    return (each.variant, sensitivity_words(found), far, f"{words.hundredths(found.range)} points", chance, *numbers)
 
 
 def _variant(results: Results, numbers: StudyNumbers, each: VariantSettings) -> Iterable[Block]:

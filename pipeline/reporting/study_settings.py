@@ -7,7 +7,7 @@ from pipeline.au_intervals import Difference
 from pipeline.reporting.read import number
 from pipeline.reporting.study_difference import paired_difference, paired_gain
 from pipeline.reporting.study_numbers import StudyNumbers, paired
-from pipeline.reporting.study_sensitivity import Sensitivity, clearly_less, complete, cube, sensitivity_of
+from pipeline.reporting.study_sensitivity import Sensitivity, clearly_less, complete, cube, farthest, sensitivity_of
 from pipeline.reporting.summary import Spread, spread
 from pipeline.study.results import Condition, Results
 
@@ -20,19 +20,8 @@ class SettingNumbers:
     condition: Condition
     wanted: int
     score: Spread | None
-    validation: Spread | None
     gain: Difference
     over_reference: Difference
-
-
-@dataclass(frozen=True)
-class Choice:
-    """The settings one could choose at a condition: by noisy validation labels, or, not to be had, by the test set."""
-
-    condition: Condition
-    reference: SettingNumbers
-    validated: SettingNumbers | None
-    best: SettingNumbers
 
 
 @dataclass(frozen=True)
@@ -43,11 +32,13 @@ class VariantSettings:
     reference: str
     rows: tuple[tuple[SettingNumbers, ...], ...]
     sensitivity: Sensitivity | None
+    farthest: tuple[str, float] | None  # the setting that adds most to the sensitivity, and the sensitivity without it
     left_out: tuple[str, ...]  # of the sensitivity: settings without a whole pair of runs
 
-    def choices(self) -> list[Choice]:
-        """One a condition at which every setting has all its runs."""
-        return [_choice(column, self.reference) for column in zip(*self.rows, strict=True) if _whole(column)]
+    def best_in_hindsight(self) -> tuple[SettingNumbers | None, ...]:
+        """The best on the test set at every condition; None where a setting lacks a run."""
+        columns = zip(*self.rows, strict=True)
+        return tuple(max(each, key=lambda cell: cell.score.mean) if _whole(each) else None for each in columns)
 
 
 def variant_settings(results: Results, numbers: StudyNumbers) -> tuple[VariantSettings, ...]:
@@ -81,7 +72,8 @@ def _clearly_less(results: Results, numbers: StudyNumbers, variant: str, other: 
 def _of(results: Results, numbers: StudyNumbers, variant: str) -> VariantSettings:
     table, settings, pairs = _complete(results, numbers, variant)
     conditions = tuple(range(len(results.conditions)))
-    measured = len(settings) > 1 and pairs
+    scores = cube(table, settings, conditions, pairs) if len(settings) > 1 and pairs else None
+    far = None if scores is None or len(settings) < 3 else farthest(scores)
     return VariantSettings(
         variant=variant,
         reference=results.reference_settings[variant],
@@ -89,7 +81,8 @@ def _of(results: Results, numbers: StudyNumbers, variant: str) -> VariantSetting
             tuple(_numbers(results, numbers, variant, setting, condition) for condition in results.conditions)
             for setting in results.settings[variant]
         ),
-        sensitivity=sensitivity_of(cube(table, settings, conditions, pairs)) if measured else None,
+        sensitivity=None if scores is None else sensitivity_of(scores),
+        farthest=far and (settings[far[0]], far[1]),
         left_out=tuple(setting for setting in results.settings[variant] if setting not in settings),
     )
 
@@ -124,7 +117,6 @@ def _numbers(
         condition=condition,
         wanted=len(own),
         score=spread(scores.values()),
-        validation=spread(paired(own, terms.val_key).values()),
         gain=paired_gain(scores, paired(reference, *terms.score)),
         over_reference=paired_difference(scores, paired(overall, *terms.score)),
     )
@@ -132,13 +124,3 @@ def _numbers(
 
 def _whole(column: Iterable[SettingNumbers]) -> bool:
     return all(each.score and each.score.n == each.wanted for each in column)
-
-
-def _choice(column: tuple[SettingNumbers, ...], reference: str) -> Choice:
-    validated = [each for each in column if each.validation and each.validation.n == each.wanted]
-    return Choice(
-        condition=column[0].condition,
-        reference=next(each for each in column if each.setting == reference),
-        validated=max(validated, key=lambda each: each.validation.mean) if len(validated) == len(column) else None,
-        best=max(column, key=lambda each: each.score.mean),
-    )

@@ -1,6 +1,6 @@
 """What every method would have reached had it also stopped early, read off the curves of its runs."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -17,6 +17,7 @@ from pipeline.reporting.summary import spread
 from pipeline.selection import Selection, selection_rule
 from pipeline.study.results import Condition, Pair, Result, Results
 
+STOPPING = "early_stopping"
 METHODS = TypeAdapter(list[AnyMethod])
 STOPPED = (
     "Had every method also stopped by the rule of {rival}, on noisy validation labels: the score of the same runs at the "
@@ -65,8 +66,12 @@ def _mean(scores: Mapping[Pair, float]) -> str:
 def _scores(
     results: Results, numbers: StudyNumbers, variant: str, condition: Condition, rule: EarlyStopping
 ) -> dict[Pair, float]:
-    cells = standing_cells(results, numbers, variant, condition)
-    found = {cell.pair: _stopped(cell, rule, numbers.terms.test_key) for cell in cells if cell.scores}
+    return stopped_scores(standing_cells(results, numbers, variant, condition), rule, numbers.terms.test_key)
+
+
+def stopped_scores(cells: Iterable[Result], rule: EarlyStopping, key: str) -> dict[Pair, float]:
+    """The numbers at `key` of the epochs that the rule chooses, by seed and fold, of the cells that are done."""
+    found = {cell.pair: _stopped(cell, rule, key) for cell in cells if cell.scores}
     return {pair: value for pair, value in found.items() if value is not None}
 
 

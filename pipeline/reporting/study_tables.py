@@ -7,7 +7,7 @@ from pipeline.reporting import words
 from pipeline.reporting.blocks import Block, Paragraph, Table
 from pipeline.reporting.paper_table import paper_table
 from pipeline.reporting.read import number
-from pipeline.reporting.study_contest import Contest, contests, in_points, ranking, signed
+from pipeline.reporting.study_contest import Contest, contests, in_points, margin, ranking, signed
 from pipeline.reporting.study_headline import MOST_SHOWN
 from pipeline.reporting.study_numbers import ArmNumbers, ConditionNumbers, StudyNumbers
 from pipeline.reporting.study_words import condition_name
@@ -32,7 +32,7 @@ def score_blocks(results: Results, numbers: StudyNumbers) -> Iterable[Block]:
         f"{numbers.terms.right} test labels."
     )
     if several:
-        yield by_condition(results, numbers)
+        yield by_condition(numbers)
     if not several or numbers.multilabel:
         for table in numbers.conditions:
             if several:
@@ -52,11 +52,11 @@ def _equal_n(numbers: StudyNumbers) -> int | None:
     return counts.pop() if len(counts) == 1 else None
 
 
-def by_condition(results: Results, numbers: StudyNumbers) -> Table:
+def by_condition(numbers: StudyNumbers) -> Table:
     """Variants by conditions; below them what does not compete, each condition's leader and who is level with it."""
     show_n = _equal_n(numbers) is None
     rows, foot = _matrix(numbers, lambda row: _score(row, show_n))
-    found = contests(results, numbers)
+    found = contests(numbers)
     foot.append(("leader", *(_leader(contest, numbers) for contest in found)))
     if any(contest.level for contest in found):
         foot.append(("not clearly behind", *(", ".join(contest.level) or words.NOT_APPLICABLE for contest in found)))
@@ -101,23 +101,26 @@ def difference_table(numbers: StudyNumbers) -> Table:
     return oriented(numbers, [row for row in rows if row[0] != numbers.reference], foot)
 
 
-def margin_table(results: Results, numbers: StudyNumbers) -> Table | None:
+def margin_table(numbers: StudyNumbers) -> Table | None:
     """The leader's margin over every other variant with its interval, variants by conditions; None without a leader."""
-    found = contests(results, numbers)
+    found = contests(numbers)
     if not any(contest.leader for contest in found):
         return None
     names = [row.variant for row in numbers.conditions[0].competing if row.variant != numbers.reference]
-    rows = [(name, *(_margin(contest, name) for contest in found)) for name in names]
-    return oriented(numbers, [("leader", *(_leader(contest, numbers) for contest in found)), *rows], ())
+    rows = [(name, *(_margin(contest.margins.get(name)) for contest in found)) for name in names]
+    foot = [(row.variant, *(_apart(contest, row.variant) for contest in found)) for row in numbers.conditions[0].apart]
+    return oriented(numbers, [("leader", *(_leader(contest, numbers) for contest in found)), *rows], foot)
 
 
-def _margin(contest: Contest, variant: str) -> str:
-    margin = contest.margins.get(variant)
-    if margin is None:  # the leader itself, or none leads
+def _apart(contest: Contest, variant: str) -> str:
+    """The leader against what does not compete."""
+    return _margin(margin(contest.leader, contest.table.row(variant)) if contest.leader else None)
+
+
+def _margin(found: Difference | None) -> str:
+    if found is None:  # the leader itself, or none leads
         return words.NOT_APPLICABLE
-    if margin.mean is None:
-        return words.MISSING
-    return _with_interval(margin)
+    return words.MISSING if found.mean is None else _with_interval(found)
 
 
 def _with_interval(difference: Difference) -> str:

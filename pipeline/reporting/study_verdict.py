@@ -80,7 +80,7 @@ def _is_clear(results: Results, numbers: StudyNumbers) -> bool:
             and best.difference.low is not None
             and not best.difference.low <= 0 <= best.difference.high
         )
-    compared = [contest for contest in contests(results, numbers) if contest.nearest]
+    compared = [contest for contest in contests(numbers) if contest.nearest]
     if any(contest.leader for contest in compared):
         return True
     return bool(compared) and all(
@@ -102,7 +102,7 @@ def _scores(numbers: StudyNumbers) -> Iterable[str]:
 
 def _above(results: Results, numbers: StudyNumbers) -> Iterable[str]:
     """All variants above the reference, where more than the leaders are: of these the headline has told."""
-    led = {(contest.leader.variant, id(contest.table)) for contest in contests(results, numbers) if contest.leader}
+    led = {(contest.leader.variant, id(contest.table)) for contest in contests(numbers) if contest.leader}
     found = {
         (row.variant, id(table)) for table in numbers.conditions for row in ranking(table) if is_above(row.difference)
     }
@@ -149,7 +149,7 @@ def study_tiles(results: Results, numbers: StudyNumbers, tuned: Tuned | None) ->
     elif len(numbers.conditions) == 1:
         tiles = [_variant_tile(row, told) for row in told.conditions[0].competing]
     else:
-        tiles = [_condition_tile(contest, told) for contest in contests(results, told)]
+        tiles = [_condition_tile(contest, told) for contest in contests(told)]
     return (*tiles, Tile("runs done", f"{done} of {len(results.cells)}", ""))
 
 

@@ -55,7 +55,7 @@ def compose_study(
 ) -> Document:
     """The report on a study, still independent of its format."""
     settings = variant_settings(results, numbers)
-    tuned = tune(results, numbers, settings)
+    tuned = tune(results, numbers)
     return Document(
         title=results.name,
         subtitle=f"{len(results.variants)} variants, {_units(results)}",

@@ -219,7 +219,7 @@ def test_the_reference_stopped_early_stands_beside_the_tuned(study: Path):
             ]
             stopped.setdefault(rate, []).append(max(known, key=lambda line: line["val_accuracy"])["test_accuracy"])
     gains = [100 * (np.array(stopped[rate]) - scores(study, "baseline", "", rate)[0]) for rate in RATES]
-    found = table(part(report(study)), "Difference to baseline")["**baseline, stopped early**"]
+    found = table(part(report(study)), "Difference to baseline")["**baseline stopped early**"]
     shown = [cell.strip("*") for cell in found]
     assert shown == [with_interval(gain) if gain.std() > 1e-9 else signed(gain.mean()) for gain in gains]
 

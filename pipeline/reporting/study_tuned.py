@@ -121,7 +121,7 @@ def _stopped(reference: ArmNumbers, cells: Sequence[Result], numbers: StudyNumbe
     scores = stopped_scores(cells, rule, numbers.terms.test_key)
     return replace(
         reference,
-        variant=f"{reference.variant}, stopped early",
+        variant=f"{reference.variant} stopped early",
         competes=False,
         scores=scores,
         score=spread(scores.values()),

@@ -78,8 +78,8 @@ def _against(clear: list[str], unclear: list[str]) -> str:
 
 
 def without_farthest(each: VariantSettings) -> str:
-    """`, without W2/A2 4.0`; empty for fewer than three settings."""
-    return f", without {each.farthest[0]} {words.hundredths(each.farthest[1])}" if each.farthest else ""
+    """` (4.0 without W2/A2)`; empty for fewer than three settings."""
+    return f" ({words.hundredths(each.farthest[1])} without {each.farthest[0]})" if each.farthest else ""
 
 
 def sensitivity_words(found: Sensitivity) -> str:

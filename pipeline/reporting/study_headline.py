@@ -19,12 +19,11 @@ from pipeline.reporting.study_contest import (
 )
 from pipeline.reporting.study_numbers import ArmNumbers, ConditionNumbers, StudyNumbers
 from pipeline.reporting.study_words import condition_names
-from pipeline.study.results import Results
 
 MOST_SHOWN = 6  # conditions with an interval each in the headline
 
 
-def headline(results: Results, numbers: StudyNumbers) -> str:
+def headline(numbers: StudyNumbers) -> str:
     """Which variant leads where, by how much over the reference, how sure, and whom it is not clearly ahead of."""
     compared = [contest for contest in contests(numbers) if len(ranking(contest.table)) > 1]
     if not compared:

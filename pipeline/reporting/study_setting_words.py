@@ -25,7 +25,7 @@ def setting_points(
         too = ", which noisy validation chooses too" * (tuned is not None)
         yield [f"Compared at one setting each, chosen beforehand{too}: {listed}."]
     else:
-        yield [f"At one setting each, chosen beforehand ({listed}): {headline(results, numbers)}"]
+        yield [f"At one setting each, chosen beforehand ({listed}): {headline(numbers)}"]
     if tuned is not None and len(results.conditions) <= MOST_TOLD:
         yield [*_free(tuned), *_hindsight(results, tuned, settings)]
     yield _least(results, numbers, settings)

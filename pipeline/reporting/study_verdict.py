@@ -43,13 +43,13 @@ def judge_study(
     grid = results.search.kind == "grid"
     told = told_numbers(numbers, tuned)
     points = [
-        [*_scores(told), *_above(results, told), *_beyond(told, "Below", is_below)],
+        [*_scores(told), *_above(told), *_beyond(told, "Below", is_below)],
         *(setting_points(results, numbers, tuned, settings) if grid else [search_sentences(results, numbers)]),
         memorised_sentences(told),
         _apart(told),
     ]
     shown = tuple(filter(None, map(" ".join, points)))
-    first = TUNED * (told is not numbers) + headline(results, told) if grid else search_headline(results, numbers)
+    first = TUNED * (told is not numbers) + headline(told) if grid else search_headline(results, numbers)
     return Verdict(
         state="unfinished" if missing else "pass" if _is_clear(results, told) else "unverified",
         headline=first,
@@ -100,7 +100,7 @@ def _scores(numbers: StudyNumbers) -> Iterable[str]:
         yield f"Mean {numbers.terms.test} in order: {listed}."
 
 
-def _above(results: Results, numbers: StudyNumbers) -> Iterable[str]:
+def _above(numbers: StudyNumbers) -> Iterable[str]:
     """All variants above the reference, where more than the leaders are: of these the headline has told."""
     led = {(contest.leader.variant, id(contest.table)) for contest in contests(numbers) if contest.leader}
     found = {

@@ -8,20 +8,26 @@ PORT ?= 8000
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+OLDEST := .venv-oldest
+OLDEST_TESTS := tests/config tests/detect tests/faces tests/runs tests/reports tests/quantization/test_networks.py \
+	tests/quantization/test_integer_ops.py tests/tflite/test_conversion.py tests/tflite/test_verification.py
 WEB := web/node_modules/.package-lock.json
 WITH_NODE := PATH="$(abspath $(BIN)):$$PATH"
 
 .DEFAULT_GOAL := help
-.PHONY: help run test web verify-arm lint bench data browser clean
+.PHONY: help run test test-oldest web verify-arm lint docs bench data browser clean
 
 help:  ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: $(READY)  ## render faces, train on wrong labels, convert, verify, report
 	$(BIN)/python -m pipeline.run --config $(CONFIG)
 
 test: $(READY) $(WEB) data browser  ## the whole test suite
 	$(WITH_NODE) $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
+
+test-oldest: $(OLDEST)/.ready  ## the tests that depend on libraries, with the oldest versions that setup.py allows
+	$(OLDEST)/bin/python -m pytest -n $(WORKERS) --dist worksteal $(OLDEST_TESTS)
 
 web: $(WEB)  ## build the page of a model and serve it: MODEL=tflite_out/NAME PORT=8000
 	export $(WITH_NODE) NIBBLE_MODEL="$$(realpath -- "$(MODEL)")" NIBBLE_PORT=$(PORT) && cd web && npm run build && npm run serve
@@ -30,8 +36,13 @@ verify-arm: $(READY)  ## the shipped files on an emulated ARM processor against 
 	@mkdir -p runs
 	$(BIN)/python -m benchmarks.arm --output runs/arm.json
 
-lint: $(READY)  ## ruff
+lint: $(READY)  ## ruff, and that imports point down
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check --quiet .
+	$(BIN)/lint-imports
+
+docs: $(READY)  ## build the documentation into build/site/; a broken link is an error
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict
 
 bench: $(READY)  ## cost of a training step, latency and size of the files: docs/results/
 	$(BIN)/python -m benchmarks.training_step
@@ -48,20 +59,25 @@ browser:  # for the tests of the page; CHROMIUM names one that is elsewhere
 	  exit 2; }
 
 clean:  ## remove the environment and caches; runs/ and tflite_out/ stay
-	rm -rf $(VENV) .arm .arm.lock .arm-* web/node_modules web/dist web/test-results build *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(OLDEST) .arm .arm.lock .arm-* web/node_modules web/dist web/test-results build *.egg-info .pytest_cache .ruff_cache .hypothesis
 	find pipeline tests benchmarks -name __pycache__ -prune -exec rm -rf {} +
 
-$(READY): setup.py pyproject.toml
+$(READY): EXTRAS := train,test,docs
+$(OLDEST)/.ready: EXTRAS := train,test
+$(OLDEST)/.ready: CONSTRAINTS := --constraint tests/oldest.txt
+$(OLDEST)/.ready: tests/oldest.txt
+
+$(READY) $(OLDEST)/.ready: setup.py pyproject.toml
 	@found=$$($(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null || echo missing); \
-	case $$found in 3.11|3.12) ;; *) \
-	  echo "Nibble needs Python 3.11 or 3.12; '$(PYTHON)' is $$found." >&2; \
+	case $$found in 3.11|3.12|3.13) ;; *) \
+	  echo "Nibble needs Python 3.11, 3.12 or 3.13; '$(PYTHON)' is $$found." >&2; \
 	  echo "Install one (Debian: apt-get install python3 python3-venv) and name it: make PYTHON=python3.11 ..." >&2; \
 	  exit 2;; esac
-	@echo "Setting up $(VENV)/: some minutes the first time" >&2
-	@$(PYTHON) -m venv $(VENV) || { \
+	@echo "Setting up $(@D)/: some minutes the first time" >&2
+	@$(PYTHON) -m venv $(@D) || { \
 	  echo "'$(PYTHON) -m venv' failed. On Debian: apt-get install python3-venv" >&2; \
 	  exit 2; }
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[train,test]'
+	@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[$(EXTRAS)]' $(CONSTRAINTS)
 	@touch $@
 
 $(WEB): web/package.json web/package-lock.json web/.npmrc

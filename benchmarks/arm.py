@@ -1,14 +1,13 @@
-"""The shipped TFLite files on an emulated ARM Cortex-A76 against x86: are the output codes equal?
+"""Compare the outputs of the shipped TFLite files on an emulated ARM Cortex-A76 with those on x86.
 
     python -m benchmarks.arm [--models FOLDER ...] [--faces N] [--output FILE]
 
-Both processors run every file on the same crops of rendered faces. int8 files (XNNPACK) must be bit-identical: else exit 1.
-Packed int4 files run on LiteRT's builtin kernels, which differ from processor to processor: they are compared with the int8
-file too. Time under emulation says nothing and is not kept. Writes a JSON file.
+Both run every file on the same crops of rendered faces. Exits with 1 unless int8 files (XNNPACK) are bit-identical.
+Packed int4 files run on LiteRT's builtin kernels, which differ between processors, so they are also compared with the
+int8 file. Times under emulation are meaningless and not recorded. Writes a JSON file.
 """
 
 import argparse
-import shlex
 import subprocess
 import sys
 import tempfile
@@ -19,11 +18,12 @@ import numpy as np
 
 from benchmarks.arm_root import CPU, WHEELS, arm_command, make_root
 from benchmarks.samples.crops import rendered_crops
-from pipeline.deployment import check_shipped
-from pipeline.environment import describe_environment
+from pipeline.cli import retry_command
 from pipeline.errors import UserError
-from pipeline.golden_vectors import output_grid
-from pipeline.run_files import write_json
+from pipeline.runs.environment import describe_environment
+from pipeline.runs.files import write_json
+from pipeline.tflite.golden_vectors import output_grid
+from pipeline.tflite.ship import check_shipped
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULT = ROOT / "docs" / "results" / "arm.json"
@@ -35,10 +35,10 @@ Outputs = dict[str, dict[str, np.ndarray]]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run, compare, write; 1 if an int8 file differs."""
+    """Run and compare all files and write the results; 1 if an int8 file differs."""
     arguments = parse("benchmarks.arm", RESULT, argv)
     result = {
-        "machine": describe_environment() | {"command": command_of("benchmarks.arm", argv)},
+        "machine": describe_environment() | {"command": retry_command("benchmarks.arm", argv)},
         "arm": {"emulated": CPU, "packages": list(WHEELS)},
         "faces": arguments.faces,
         "models": {folder.name: compare(folder, arguments.faces) for folder in arguments.models},
@@ -52,18 +52,18 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def parse(program: str, output: Path, argv: Sequence[str] | None) -> argparse.Namespace:
-    """The command line, checked before anything runs: exit 2 says what is wrong."""
+    """The arguments, checked before anything runs; exits with 2 and a message if they are invalid."""
     parser = argparse.ArgumentParser(f"python -m {program}")
     parser.add_argument("--models", type=Path, nargs="+", default=[MODEL], metavar="FOLDER")
     parser.add_argument("--faces", type=int, default=200)
     parser.add_argument("--output", type=Path, default=output)
     arguments = parser.parse_args(argv)
     if arguments.faces < 1:
-        parser.error(f"--faces {arguments.faces}: give 1 or more")
+        parser.error(f"--faces {arguments.faces}: must be 1 or more")
     if not arguments.output.parent.is_dir():
         parser.error(f"{arguments.output.parent}: no such folder")
     if len({folder.name for folder in arguments.models}) < len(arguments.models):
-        parser.error("two folders of one name: results are kept by name")
+        parser.error("two folders with the same name; results are stored by name")
     for folder in arguments.models:
         try:
             files = check_shipped(folder)["files"]
@@ -74,19 +74,14 @@ def parse(program: str, output: Path, argv: Sequence[str] | None) -> argparse.Na
     return arguments
 
 
-def command_of(program: str, argv: Sequence[str] | None) -> str:
-    """What was typed."""
-    return shlex.join(["python", "-m", program, *(sys.argv[1:] if argv is None else argv)])
-
-
 def crops_for(folder: Path, count: int) -> np.ndarray:
-    """Rendered faces uint8 (count, H, W, C) as the network of a shipped folder takes them."""
+    """Rendered faces uint8 (count, H, W, C) in the size and colours of the network in a shipped folder."""
     size, _, channels = check_shipped(folder)["input"]["height_width_channels"]
     return rendered_crops(count, size)[..., :channels]
 
 
 def compare(folder: Path, count: int) -> dict[str, dict]:
-    """{file: how the outputs of both processors differ} of a shipped folder."""
+    """{file: differences between the outputs on both processors} of a shipped folder."""
     images = crops_for(folder, count)
     here, there = on_this_machine(folder, images), on_arm(folder, images)
     exact = there[EXACT]["outputs"]
@@ -94,7 +89,7 @@ def compare(folder: Path, count: int) -> dict[str, dict]:
 
 
 def facts(file: Path, here: np.ndarray, there: np.ndarray, exact: np.ndarray) -> dict:
-    """Numbers of one file's outputs (N, K) on x86 and ARM; against ARM's int8 file, `exact`, where this one is packed."""
+    """Differences of one file's outputs (N, K) on x86 and ARM; for a packed file also from `exact`, ARM's int8 outputs."""
     grid = output_grid(file.read_bytes())
     found = {
         "outputs": int(here.size),
@@ -108,7 +103,7 @@ def facts(file: Path, here: np.ndarray, there: np.ndarray, exact: np.ndarray) ->
 
 
 def on_this_machine(folder: Path, images: np.ndarray) -> Outputs:
-    """{file: what runtime_child.py measures} with this Python."""
+    """{file: what runtime_child.py measures}, with this Python."""
     return _run(folder, images, lambda *arguments: ([sys.executable, *arguments], None))
 
 

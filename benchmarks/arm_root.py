@@ -1,12 +1,11 @@
-"""A folder with what an ARM processor's Python and LiteRT need, and the emulator that runs them: no root, no ARM machine.
+"""A folder with an emulator and Python and LiteRT for ARM; needs neither root rights nor an ARM machine.
 
-    python -m benchmarks.arm_root      # fills .arm/, which `make verify-arm` and the tests do by themselves
+    python -m benchmarks.arm_root      # fills .arm/; `make verify-arm` and the tests do so automatically
 
-Debian's arm64 packages of Python and its libraries, the aarch64 wheels of NumPy and LiteRT, and Debian's qemu: 150 MB. The
-system's own packages stay as they are: apt works on lists of its own. Needs Debian 12, whose Python the wheels are for.
+It contains Debian's arm64 packages of Python, the aarch64 wheels of NumPy and LiteRT, and Debian's qemu: 150 MB. The
+system's packages are not touched, since apt uses separate lists. Needs Debian 12, whose Python the wheels are for.
 """
 
-import fcntl
 import hashlib
 import os
 import shutil
@@ -17,8 +16,10 @@ import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from pipeline.runs.lock import locked
+
 ROOT = Path(__file__).resolve().parents[1] / ".arm"
-CPU = "cortex-a76"  # with "max" XNNPACK's results are garbage: a fault of the emulator
+CPU = "cortex-a76"  # with "max" XNNPACK's results are wrong: a bug of the emulator
 PYTHON = "3.11"
 PACKAGES = (
     *(f"python{PYTHON}-minimal", f"libpython{PYTHON}-minimal", f"libpython{PYTHON}-stdlib"),
@@ -31,7 +32,7 @@ RELEASE = "VERSION_CODENAME=bookworm"
 
 
 def unavailable() -> str:
-    """Why this system cannot emulate; "" if it can."""
+    """Why this system cannot run the emulation; "" if it can."""
     if any(shutil.which(tool) is None for tool in ("apt-get", "dpkg")) or RELEASE not in _os_release():
         return (
             f"the ARM emulation takes Python {PYTHON} and qemu from the packages of Debian 12, which this system is not"
@@ -40,13 +41,11 @@ def unavailable() -> str:
 
 
 def make_root(folder: Path = ROOT) -> Path:
-    """Fills `folder` if it is not what this file makes; one process at a time. SystemExit names what failed."""
+    """Fill `folder` unless it is up to date, one process at a time; SystemExit says what failed."""
     if reason := unavailable():
         raise SystemExit(f"error: {reason}")
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with folder.with_name(f"{folder.name}.lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with locked(folder.with_name(f"{folder.name}.lock"), wait=True):
             if not _is_current(folder):
                 _replace(folder)
     except OSError as error:
@@ -70,9 +69,9 @@ def _digest() -> str:
 
 
 def _replace(folder: Path) -> None:
-    """Put a new folder in the place of what an earlier version of this file made there, when the new one is whole."""
+    """Replace what an earlier version of this file made by a new folder once that is complete."""
     if folder.exists() and not (folder / READY).exists():
-        raise SystemExit(f"error: {folder} is not what this program makes. Delete it, or move it away")
+        raise SystemExit(f"error: {folder} was not made by this program. Delete it, or move it away")
     for left_by_a_kill in folder.parent.glob(f"{folder.name}-*"):
         shutil.rmtree(left_by_a_kill)
     whole = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f"{folder.name}-"))
@@ -97,7 +96,7 @@ def _fill(whole: Path) -> None:
 
 
 def _unpack(target: Path, architecture: str, packages: Sequence[str]) -> None:
-    """Debian packages of an architecture, downloaded with lists of its own, into `target`."""
+    """Unpack Debian packages of an architecture, downloaded with separate package lists, into `target`."""
     with tempfile.TemporaryDirectory() as name:
         lists = Path(name)
         for folder in ("state/lists/partial", "cache/archives/partial"):

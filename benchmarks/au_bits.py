@@ -1,40 +1,39 @@
-"""Bits chosen for every action unit's head against equal bits at the same packed size, trained anew on rendered faces.
+"""Compare bits chosen per action unit with equal bits of the same packed size, trained from scratch on rendered faces.
 
     python -m benchmarks.au_bits [--folds 1 2 3] [--seeds 1 2] [--epochs 24] [--frames 32] [--budgets 0.875 0.75]
 
-In every fold the bits are chosen on that fold's own validation subjects (noisy labels, W4/A4 network, all seeds), so no
-test subject has a say. Then everything is trained from scratch with these bits, with 4 and with 3 bits in all heads, and
-with "even" bits: as equal as whole numbers allow, at exactly the chosen packed size, the heads with one bit more drawn at
-random. Encoder and logits are the same in all. Runs that are finished are not run again. Writes docs/results/au_bits.json
-and au_bits.md: F1 on clean labels of the test subjects, differences paired by fold and seed.
+In every fold the bits are chosen on its own validation subjects (noisy labels, W4/A4 network, all seeds), never on test
+subjects. Networks are then trained with these bits, with 4 and with 3 bits in all heads, and with "even" bits: as equal
+as whole numbers allow at exactly the chosen packed size, the heads with one more bit drawn at random. Encoder and
+logits are the same in all. Finished runs are reused. Writes docs/results/au_bits.json and au_bits.md: F1 on clean
+labels of the test subjects, differences paired by fold and seed.
 """
 
 import argparse
-import shlex
-import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from statistics import mean
 
 import numpy as np
+import pandas as pd
 
-from pipeline.au_bits import CANDIDATES
-from pipeline.au_bits_search import search
-from pipeline.au_bits_settings import SearchSettings, uniform_bits, with_bits
-from pipeline.au_intervals import Difference, paired_difference
+from pipeline.au_bits.candidates import CANDIDATES, SearchSettings, uniform_bits, with_bits
+from pipeline.au_bits.search import search
+from pipeline.cli import retry_command
 from pipeline.config import Experiment, load_config, to_yaml
-from pipeline.environment import describe_environment
-from pipeline.experiment import SCORES, VERIFICATION
+from pipeline.reports.statistics import estimate
 from pipeline.run import run
-from pipeline.run_folder import read_json, seed_path, write_json, write_text
-from pipeline.stopping import StopFlag
+from pipeline.runs.environment import describe_environment
+from pipeline.runs.files import read_json, write_json, write_text
+from pipeline.runs.folder import seed_path
+from pipeline.runs.names import SCORES, VERIFICATION
+from pipeline.runs.stopping import StopFlag
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIG = ROOT / "qat_configs" / "synthetic_faces.yaml"
 RESULTS = ROOT / "docs" / "results"
 FLOAT_SHARE = 0.4  # of the epochs, as in the configuration
-UNIFORM = (4, 3)  # bits; the first is what the networks are that the choice is made by
+UNIFORM = (4, 3)  # bits; the networks that the choice is made with have the first
 SETTINGS = ("name=au_bits", "baseline=false", "verify.latency_runs=10", "verify.fake_quant_agreement=0.9")
 METRICS = {"f1": "f1_mean", "f1_tuned": "f1_tuned_mean"}
 
@@ -42,7 +41,7 @@ Bits = dict[str, int]
 
 
 def even_bits(choice: Mapping[str, int], seed: int) -> Bits:
-    """As many bits in all as `choice` has, spread as equally as whole numbers allow; who gets one more is drawn."""
+    """The same total of bits as `choice`, spread as equally as possible; heads with one more are drawn at random."""
     names = list(choice)
     low, more = divmod(sum(choice.values()), len(names))
     raised = set(np.random.default_rng(seed).permutation(names)[:more].tolist())
@@ -50,7 +49,7 @@ def even_bits(choice: Mapping[str, int], seed: int) -> Bits:
 
 
 def shortest(bits: Mapping[str, int], uniform: int) -> Bits:
-    """`bits` as a config says them with the fewest words, so that equal experiments are one run."""
+    """The shortest configuration of `bits`, so that equal experiments are the same run."""
     values = set(bits.values())
     if len(values) > 1:
         return dict(bits)
@@ -69,7 +68,7 @@ def variants(base: Experiment, choices: Mapping[float, Bits], fold: int) -> dict
 
 
 def comparisons(budgets: Sequence[float]) -> list[tuple[str, str]]:
-    """(variant, what it is compared with): the chosen bits with even ones, and with equal ones of the same budget."""
+    """(variant, other variant): the chosen bits against even ones, and against equal ones of the same budget."""
     return [
         (f"chosen, budget {budget:g}", other)
         for budget in budgets
@@ -89,7 +88,7 @@ def run_fold(base: Experiment, fold: int, arguments: argparse.Namespace, stop: S
     rows = []
     for variant, bits in variants(experiment, {budget: each["choice"] for budget, each in found.items()}, fold).items():
         one = with_bits(experiment, shortest(bits, uniform))
-        folder = run(one, to_yaml(one), output_dir, stop, ship=False)
+        folder = run(one, output_dir, ship=False, stop=stop)
         packed = sum(weights[name] * bits[name] for name in weights)
         for seed in one.seeds:
             about = {"variant": variant, "fold": fold, "seed": seed, "au_bits": bits, "head_bits": packed}
@@ -109,12 +108,16 @@ def _scores(folder: Path) -> dict:
     return {**measured, "f1_noisy": noisy, "val_f1": scores["val_f1"], **exact}
 
 
-def compared(rows: Sequence[dict], variant: str, other: str, metric: str) -> Difference:
-    """The paired difference of two variants."""
+def compared(rows: Sequence[dict], variant: str, other: str, metric: str) -> dict:
+    """The paired difference of two variants with its 95 % interval; None where there are too few pairs."""
     values = [
-        {(row["fold"], row["seed"]): row[metric] for row in rows if row["variant"] == name} for name in (variant, other)
+        pd.Series({(row["fold"], row["seed"]): row[metric] for row in rows if row["variant"] == name}, dtype=float)
+        for name in (variant, other)
     ]
-    return paired_difference(*values)
+    found = estimate(values[0].sub(values[1]).dropna())
+    if found is None:
+        return {"mean": None, "low": None, "high": None, "pairs": 0}
+    return {"mean": found.mean, "low": found.low, "high": found.high, "pairs": found.n}
 
 
 def summary(rows: Sequence[dict], budgets: Sequence[float]) -> dict:
@@ -128,7 +131,7 @@ def summary(rows: Sequence[dict], budgets: Sequence[float]) -> dict:
         for name, own in by_name.items()
     }
     differences = [
-        {"variant": variant, "other": other, "metric": metric, **asdict(compared(rows, variant, other, metric))}
+        {"variant": variant, "other": other, "metric": metric, **compared(rows, variant, other, metric)}
         for variant, other in comparisons(budgets)
         for metric in METRICS
     ]
@@ -144,10 +147,10 @@ def markdown(result: dict) -> str:
     """The page docs/results/au_bits.md."""
     data, epochs, tolerance = result["config"]["data"], result["config"]["train"]["epochs"], result["tolerance"]
     lines = [
-        "# Bits for every action unit's head, chosen or equal",
+        "# Bits per action unit, chosen or equal",
         "",
-        f"{data['subjects']} rendered subjects, {data['frames']} frames a sequence, labels of erring annotators, {epochs} epochs, "
-        f"tolerance {tolerance:g}. All is W4/A4 but the heads' hidden layers.",
+        f"{data['subjects']} rendered subjects, {data['frames']} frames per sequence, simulated annotators, {epochs} epochs, "
+        f"tolerance {tolerance:g}. Everything except the heads' hidden layers is W4/A4.",
         "Bits chosen on each fold's validation subjects (noisy labels); F1 on its test subjects (clean labels).",
         "",
         f"Command: `{result['machine']['command']}`",
@@ -169,8 +172,8 @@ def _sentence(row: dict) -> str:
         return f"{row['variant']} against {row['other']}, {named}: no pair of runs."
     text = f"{row['variant']} against {row['other']}, {named}: {100 * row['mean']:+.1f} points"
     if row["low"] is None:
-        return f"{text} (one pair only: it may be chance)."
-    verdict = "better" if row["low"] > 0 else "worse" if row["high"] < 0 else "no difference these pairs can show"
+        return f"{text} (one pair only, no interval)."
+    verdict = "better" if row["low"] > 0 else "worse" if row["high"] < 0 else "no difference detected"
     return f"{text} ({100 * row['low']:+.1f} to {100 * row['high']:+.1f}, 95 %, {row['pairs']} pairs): {verdict}."
 
 
@@ -195,7 +198,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Run all folds, writing the results after each."""
     arguments = _arguments(argv)
     base = base_experiment(arguments)
-    command = shlex.join(["python", "-m", "benchmarks.au_bits", *(sys.argv[1:] if argv is None else argv)])
+    command = retry_command("benchmarks.au_bits", argv)
     choices, rows = {}, []
     with StopFlag() as stop:
         for fold in base.data.folds:
@@ -220,8 +223,10 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--folds", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--epochs", type=int, default=24)
-    parser.add_argument("--frames", type=int, default=32, help="frames rendered of each of a subject's 8 sequences")
-    parser.add_argument("--budgets", type=float, nargs="+", default=[0.875, 0.75], help="shares of the size with 4 bits")
+    parser.add_argument("--frames", type=int, default=32, help="frames rendered per sequence; a subject has 8")
+    parser.add_argument(
+        "--budgets", type=float, nargs="+", default=[0.875, 0.75], help="budgets as shares of the size with 4 bits"
+    )
     parser.add_argument("--tolerance", type=float, default=SearchSettings.tolerance)
     parser.add_argument("--candidates", type=int, nargs="+", default=list(CANDIDATES))
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides")

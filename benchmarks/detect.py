@@ -1,11 +1,11 @@
-"""pipeline.detect: frames a second, time of the network, memory over a long video, start, and faces found.
+"""Benchmark pipeline.detect: frame rate, latency of the network, memory over a long video, start-up, and faces found.
 
     python -m benchmarks.detect [--frames N] [--minutes M] [--rendered DIR] [--output FILE]
 
 A real portrait moves through a 640 x 480 video. `fps` is measured end to end (decoding, faces, action units, CSV) in a
-process of its own on one core, by the clock and by processor time, which does not depend on what else the machine does.
-Memory is that of the whole process, after five seconds of video and at the end. The table of faces looks at single
-images; errors are of the eyes, distance of the eyes = 1. Also compares two ways to follow a face between searches.
+separate process on one core, in wall-clock and in processor time, which does not depend on the load of the machine.
+Memory is that of the whole process, after five seconds of video and at the end. The table of faces is for single images;
+errors are those of the eyes, relative to their distance. Also compares two ways to track a face between searches.
 Writes a JSON file and prints `fps=N net_ms=N growth_mb=N start_seconds=N`.
 """
 
@@ -26,16 +26,15 @@ from benchmarks.samples.following import compare_followers
 from benchmarks.samples.landmarks import blazeface_against_landmarks
 from benchmarks.samples.moving_face import RATE, placed, write_moving
 from pipeline.detect import Detector
-from pipeline.detect.network import AuNetwork
-from pipeline.detect.sidecar import load_shipped
-from pipeline.environment import describe_environment
-from pipeline.run_files import write_json
+from pipeline.detect.network import AuNetwork, load_shipped
+from pipeline.runs.environment import describe_environment
+from pipeline.runs.files import write_json
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULT = ROOT / "docs" / "results" / "detect.json"
 MODEL = ROOT / "tflite_out" / "synthetic_faces"
 COMMAND = "python -m benchmarks.detect --frames {frames} --minutes {minutes:g}"
-WARM_FRAMES = 125  # before memory is looked at
+WARM_FRAMES = 125  # before memory is measured
 
 
 def detect_command(video: Path, *arguments: str) -> list[str]:
@@ -44,7 +43,7 @@ def detect_command(video: Path, *arguments: str) -> list[str]:
 
 
 def end_to_end(video: Path, frames: int, *arguments: str) -> dict:
-    """Frames a second of the whole command on one core, by the clock and by processor time; loading is not counted."""
+    """Frames per second of the whole command on one core, in wall-clock and processor time, without loading."""
     short = video.with_name("short.mp4")
     write_moving(short, 2)
     start = _timed(detect_command(short, "--csv", os.devnull))
@@ -88,7 +87,7 @@ def _milliseconds(work, runs: int) -> dict:
 
 
 def memory(video: Path, folder: Path) -> dict:
-    """Megabytes of the process with all kinds of rows and a timeline, early and at the end of the video."""
+    """Megabytes of the process, early and at the end of the video, with all kinds of rows and a timeline."""
     command = detect_command(
         video, "--csv", "-", "--jsonl", str(folder / "o.jsonl"), "--timeline", str(folder / "o.svg")
     )
@@ -105,7 +104,7 @@ def memory(video: Path, folder: Path) -> dict:
 
 
 def _resident(process: int) -> float | None:
-    """Megabytes, None if the process is over."""
+    """Megabytes; None if the process has ended."""
     for line in Path(f"/proc/{process}/status").read_text().splitlines():
         if line.startswith("VmRSS:"):
             return int(line.split()[1]) * 1024 / 1e6
@@ -113,7 +112,7 @@ def _resident(process: int) -> float | None:
 
 
 def start_seconds(video: Path, runs: int = 5) -> list[float]:
-    """From the start of the process to the first row, sorted."""
+    """Seconds from the start of the process to the first row, sorted."""
     found = []
     for _ in range(runs):
         start = time.perf_counter()
@@ -128,7 +127,7 @@ def start_seconds(video: Path, runs: int = 5) -> list[float]:
 
 
 def faces_found() -> list[dict]:
-    """What is found of the portrait in 640 x 480 images: small, large, turned, half outside, grey, not there."""
+    """The faces found in 640 x 480 images of the portrait: small, large, turned, partly outside, grey, absent."""
     middle, rows = (320.0, 240.0), []
     cases = {f"{width} px wide": (middle, width, 0) for width in (20, 30, 40, 60, 100, 200, 300, 400, 470)}
     cases |= {
@@ -176,10 +175,10 @@ def _found(detector: Detector, case: str, image: np.ndarray, eyes: np.ndarray) -
 def main(argv: Sequence[str] | None = None) -> None:
     """Measure, write the JSON file, print the closing line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--frames", type=int, default=750, help="of the video for frames a second")
+    parser.add_argument("--frames", type=int, default=750, help="length of the video for the frame rate")
     parser.add_argument("--minutes", type=float, default=10.0, help="length of the video for memory")
     parser.add_argument(
-        "--rendered", type=Path, help="rendered faces in BP4D's layout: also what BlazeFace's eyes cost there"
+        "--rendered", type=Path, help="rendered faces in BP4D's layout, to measure BlazeFace's eyes too"
     )
     parser.add_argument("--output", type=Path, default=RESULT, help="the JSON file")
     arguments = parser.parse_args(argv)

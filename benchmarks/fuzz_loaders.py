@@ -1,11 +1,11 @@
-"""Damaged files through every loader of pipeline.detect: what is refused, what is read, what crashes or hangs.
+"""Fuzz every loader of pipeline.detect with damaged files: which are refused or read, and which crash or hang it.
 
     python -m benchmarks.fuzz_loaders [--files N] [--output FILE]
 
-`model`: a damaged .tflite beside its true sidecar. `sidecar`: a damaged model.json. `image`, `video`: damaged files of
-every format that OpenCV writes. `unchecked`: damaged models whose sidecar was made to fit, so that LiteRT itself reads
-them: what the sha256 spares the user. Each file is read in a process that may die or be killed after TIMEOUT seconds.
-Writes a JSON file and prints `crashes=N hangs=N unexpected=N`, `unchecked` not counted.
+`model`: a damaged .tflite with its original sidecar. `sidecar`: a damaged model.json. `image`, `video`: damaged files of
+every format that OpenCV writes. `unchecked`: damaged models with a matching sidecar, which LiteRT itself has to read;
+these show what the sha256 prevents. Each file is read in a child process, which is killed after TIMEOUT seconds.
+Writes a JSON file and prints `crashes=N hangs=N unexpected=N` without `unchecked`.
 """
 
 import argparse
@@ -28,11 +28,11 @@ from benchmarks.samples.damage import damaged
 from pipeline.detect import Detector
 from pipeline.detect.frames import Unreadable, VideoFrames
 from pipeline.detect.inputs import Source
-from pipeline.detect.sidecar import load_shipped
-from pipeline.environment import describe_environment
+from pipeline.detect.network import load_shipped
 from pipeline.errors import UserError
 from pipeline.faces.image_files import UnreadableImage, decode_image
-from pipeline.run_files import write_json
+from pipeline.runs.environment import describe_environment
+from pipeline.runs.files import write_json
 
 RESULT = Path(__file__).resolve().parents[1] / "docs" / "results" / "fuzz_loaders.json"
 MODEL = Path(__file__).resolve().parents[1] / "tflite_out" / "synthetic_faces"
@@ -44,7 +44,7 @@ MEMORY_BYTES = 6 * 2**30
 
 
 def try_model(folder: Path, seed: int) -> str:
-    """A damaged .tflite beside its true sidecar."""
+    """A damaged .tflite with its original sidecar."""
     name = MODEL_FILES[seed % len(MODEL_FILES)]
     (folder / name).write_bytes(damaged((MODEL / name).read_bytes(), seed))
     shutil.copy(MODEL / "model.json", folder)
@@ -52,14 +52,14 @@ def try_model(folder: Path, seed: int) -> str:
 
 
 def try_sidecar(folder: Path, seed: int) -> str:
-    """A damaged model.json beside a true .tflite."""
+    """A damaged model.json with an intact .tflite."""
     shutil.copy(MODEL / MODEL_FILES[0], folder)
     (folder / "model.json").write_bytes(damaged((MODEL / "model.json").read_bytes(), seed))
     return _load(folder / MODEL_FILES[0])
 
 
 def try_unchecked(folder: Path, seed: int) -> str:
-    """A damaged .tflite beside a sidecar that vouches for it."""
+    """A damaged .tflite with a sidecar that matches it."""
     name = MODEL_FILES[seed % len(MODEL_FILES)]
     content = damaged((MODEL / name).read_bytes(), seed)
     (folder / name).write_bytes(content)
@@ -82,7 +82,7 @@ def try_image(folder: Path, seed: int) -> str:
 
 
 def try_video(folder: Path, seed: int) -> str:
-    """A damaged video, read to its end."""
+    """A damaged video, read to the end."""
     ending = tuple(VIDEO_CODECS)[seed % len(VIDEO_CODECS)]
     path = folder / f"damaged{ending}"
     path.write_bytes(damaged(_written(folder, ending), seed))
@@ -105,15 +105,15 @@ ATTEMPTS: dict[str, Callable[[Path, int], str]] = {
 
 
 def attempt(kind: str, folder: Path, seed: int) -> str:
-    """What happened: refused, read, read in part, or `unexpected ...`."""
+    """The outcome: refused, read, read in part, or `unexpected ...`."""
     try:
         return ATTEMPTS[kind](folder, seed)
-    except Exception as error:  # whatever it is, it is what this looks for
+    except Exception as error:  # any other error is a finding
         return f"unexpected {type(error).__name__}: {error}"
 
 
 def fuzz(kind: str, count: int) -> Counter:
-    """How often each outcome came for seeds 0 .. count - 1; crashes and hangs start a new process at the next seed."""
+    """The number of each outcome for seeds 0 .. count - 1; after a crash or hang a new process starts at the next seed."""
     outcomes: Counter = Counter()
     context = multiprocessing.get_context("spawn")
     seed = 0
@@ -127,8 +127,8 @@ def fuzz(kind: str, count: int) -> Counter:
 
 
 def _listen(results: Connection, child: multiprocessing.Process, outcomes: Counter) -> int:
-    """Count what the child reports until it ends; returns how many files it has used up."""
-    used, waited = 0, 3 * TIMEOUT  # for the libraries to load, at first
+    """Count what the child reports until it ends; returns the number of files it has processed."""
+    used, waited = 0, 3 * TIMEOUT  # the first wait includes loading the libraries
     while True:
         if not results.poll(waited):
             child.kill()
@@ -173,7 +173,7 @@ def _picture() -> np.ndarray:
 
 
 def _encoded(folder: Path, ending: str) -> bytes:
-    """An image file, made once a process."""
+    """An image file, made once per process."""
     path = folder / f"whole{ending}"
     if not path.exists():
         image = _picture() if ending != ".pgm" else _picture()[..., 0]
@@ -182,7 +182,7 @@ def _encoded(folder: Path, ending: str) -> bytes:
 
 
 def _written(folder: Path, ending: str) -> bytes:
-    """A video file, made once a process."""
+    """A video file, made once per process."""
     path = folder / f"whole{ending}"
     if not path.exists():
         codec = cv2.VideoWriter_fourcc(*VIDEO_CODECS[ending])
@@ -194,7 +194,7 @@ def _written(folder: Path, ending: str) -> bytes:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Try all kinds, write the JSON file, print the closing line."""
+    """Try all kinds, write the JSON file, print the summary line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
         "--files", type=int, default=1000, help="damaged files of each kind; half as many unchecked ones"

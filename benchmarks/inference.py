@@ -1,9 +1,9 @@
-"""What quantization gains on the device: latency and size of ResNet-20's TFLite files, W4/A4 against float32.
+"""What quantization saves on the device: latency and size of ResNet-20's TFLite files, W4/A4 against float32.
 
     python -m benchmarks.inference [--runs N] [--output FILE]
 
 28x28x1 images, batch 1, one thread, LiteRT with XNNPACK; the three files take turns. The network is trained for a few
-steps on random images: neither time nor size depends on what it has learned. Writes a JSON file and prints
+steps on random images, since neither latency nor size depends on what it has learned. Writes a JSON file and prints
 `int8_latency_over_float=R int8_size_over_float=R int4_size_over_float=R`.
 """
 
@@ -16,18 +16,18 @@ import numpy as np
 import tensorflow as tf
 import tf_keras
 
-from pipeline.config_schema import Convert, Train
-from pipeline.conversion import convert
-from pipeline.environment import describe_environment
-from pipeline.latency import measure_latency
+from pipeline.config.schema import Train
 from pipeline.methods import Quantization
 from pipeline.models.resnet import resnet
-from pipeline.optimizers import make_optimizer
 from pipeline.quantization.scheme import quantize
-from pipeline.run_files import write_json
-from pipeline.statistics import Statistics
-from pipeline.tasks import Multiclass
-from pipeline.training_step import compile_step
+from pipeline.runs.environment import describe_environment
+from pipeline.runs.files import write_json
+from pipeline.tflite.convert import convert
+from pipeline.tflite.verify import measure_latency
+from pipeline.training.optimizers import make_optimizer
+from pipeline.training.statistics import Statistics
+from pipeline.training.step import compile_step
+from pipeline.training.tasks import Multiclass
 
 RESULT = Path(__file__).resolve().parents[1] / "docs" / "results" / "inference.json"
 COMMAND = "python -m benchmarks.inference --runs {runs} --depth {depth} --width {width}"
@@ -36,7 +36,7 @@ STEPS = 5
 
 
 def trained_network(depth: int, width: int) -> tf_keras.Model:
-    """A W4/A4 network after a few steps on random images and labels, its statistics taken from them."""
+    """A W4/A4 network after a few steps on random images and labels, with statistics estimated on them."""
     network = quantize(resnet((28, 28, 1), CLASSES, depth, width), Quantization())
     random = np.random.default_rng(1)
     batches = random.integers(0, 256, (STEPS, 32, 28, 28, 1), dtype=np.uint8)
@@ -51,14 +51,14 @@ def trained_network(depth: int, width: int) -> tf_keras.Model:
 def measure(network: tf_keras.Model, runs: int) -> tuple[dict[str, dict], dict[str, int]]:
     """({file: latency in ms}, {file: bytes}) of the network's int8, int4 and float32 files."""
     with tempfile.TemporaryDirectory(prefix="nibble-benchmark-") as folder:
-        files = convert(network, Convert(), Path(folder), "ResNet-20 benchmark").files
+        files = convert(network, folder, description="ResNet-20 benchmark").files
         contents = {kind: path.read_bytes() for kind, path in files.items()}
     image = np.random.default_rng(2).integers(0, 256, (28, 28, 1), dtype=np.uint8)
     return measure_latency(contents, image, runs), {kind: len(content) for kind, content in contents.items()}
 
 
 def ratios(latency_ms: dict[str, dict], size_bytes: dict[str, int]) -> dict[str, float]:
-    """Latency (medians) and size of the integer files, float32 = 1."""
+    """Median latency and size of the integer files relative to float32."""
     times = {
         f"{kind}_latency_over_float": latency_ms[kind]["median"] / latency_ms["float32"]["median"]
         for kind in ("int8", "int4")
@@ -67,7 +67,7 @@ def ratios(latency_ms: dict[str, dict], size_bytes: dict[str, int]) -> dict[str,
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Measure, write the JSON file, print the table and the closing line."""
+    """Measure, write the JSON file, print the table and the summary line."""
     arguments = _arguments(argv)
     latency_ms, size_bytes = measure(trained_network(arguments.depth, arguments.width), arguments.runs)
     found = ratios(latency_ms, size_bytes)

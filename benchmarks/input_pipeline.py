@@ -1,10 +1,10 @@
-"""What a data set of BP4D's size costs: time to index it, memory of an epoch, and rate against bare JPEG decoding.
+"""What a data set of BP4D's size costs: time to index it, memory of an epoch, and speed relative to JPEG decoding.
 
     python -m benchmarks.input_pipeline [--frames N] [--folder DIR] [--output FILE]
 
 Writes a folder in BP4D's layout (41 subjects, 8 tasks, 144 x 108 images), indexes it, prepares crops of 64 x 64 pixels,
-and goes through an epoch of shuffled batches, in a process each. Decoding without a pipeline takes turns with the
-pipeline: JPEGs of the same crops, the same number of threads. Writes a JSON file and prints
+and iterates over an epoch of shuffled batches, each stage in its own process. The pipeline takes turns with plain
+decoding of JPEGs of the same crops on the same number of threads. Writes a JSON file and prints
 `index_seconds=S peak_gigabytes=G rate_over_decode=R`.
 """
 
@@ -22,15 +22,16 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from pipeline.config_schema import Bp4d
-from pipeline.data.au_set import AU_NUMBERS
-from pipeline.data.batches import epoch_order
-from pipeline.data.bp4d import BP4D_PARTS, load, load_aus
-from pipeline.data.bp4d.frame_index import index_frames
+from pipeline.action_units.labels import AU_NUMBERS
+from pipeline.data.batches import epoch_order, prefetched
+from pipeline.data.bp4d import load
+from pipeline.data.bp4d.folds import BP4D_PARTS
+from pipeline.data.bp4d.index import index_frames
 from pipeline.data.bp4d.layout import find_layout
-from pipeline.data.prefetch import prefetched
-from pipeline.environment import describe_environment
-from pipeline.run_files import write_json
+from pipeline.data.faces import load_aus
+from pipeline.data.settings import Bp4d
+from pipeline.runs.environment import describe_environment
+from pipeline.runs.files import write_json
 
 RESULT = Path(__file__).resolve().parents[1] / "docs" / "results" / "input_pipeline.json"
 COMMAND = "python -m benchmarks.input_pipeline --frames {frames} --batch-size {batch_size}"
@@ -58,7 +59,7 @@ def write_tree(root: Path, frames: int) -> None:
 
 
 def _jpegs() -> list[bytes]:
-    """Smooth random images with a little noise, as photographs have it."""
+    """Smooth random images with a little noise, like photographs."""
     draws = np.random.default_rng(2)
     smooth = (cv2.resize(draws.integers(0, 256, (9, 12, 3), dtype=np.uint8), (WIDTH, HEIGHT)) for _ in range(DISTINCT))
     noisy = (np.clip(image + draws.normal(0, 4, image.shape), 0, 255).astype(np.uint8) for image in smooth)
@@ -86,8 +87,8 @@ def prepare_stage(root: Path) -> dict:
 
 
 def epoch_stage(root: Path, batch_size: int) -> dict:
-    """Images a second of an epoch of shuffled batches, and of decoding JPEGs of 256 of its crops alone, in turns."""
-    load.IN_MEMORY_BYTES = 0  # from the disk, however few
+    """Images per second of an epoch of shuffled batches, and of only decoding JPEGs of 256 of its crops, in turns."""
+    load.MAX_IN_MEMORY_BYTES = 0  # read from disk, however few
     aus = load_aus(_section(root))
     order = epoch_order(len(aus), seed=1, epoch=1)
     starts = range(0, len(aus) - batch_size + 1, batch_size)
@@ -121,7 +122,7 @@ def _decode(jpegs: Sequence[bytes], count: int) -> None:
 
 
 def _jpegs_of(crops: np.ndarray) -> list[bytes]:
-    """JPEGs as the reader keeps them: quality 95, colours at full resolution."""
+    """JPEGs as the reader stores them: quality 95, colours at full resolution."""
     options = (
         *(cv2.IMWRITE_JPEG_QUALITY, 95),
         *(cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444),
@@ -145,7 +146,7 @@ def _section(root: Path) -> Bp4d:
 
 
 def _measured(stage: Callable[..., dict], *arguments) -> dict:
-    """What a stage returns, and the peak memory of the process it has to itself."""
+    """What a stage returns, and the peak memory of its own process."""
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
         return pool.submit(_with_peak, stage, *arguments).result()
 
@@ -156,7 +157,7 @@ def _with_peak(stage: Callable[..., dict], *arguments) -> dict:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Measure, write the JSON file, print the closing line."""
+    """Measure, write the JSON file, print the summary line."""
     arguments = _arguments(argv)
     with tempfile.TemporaryDirectory(prefix="nibble-benchmark-", dir=arguments.folder) as folder:
         root = Path(folder) / "data"
@@ -178,9 +179,11 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--frames", type=int, default=140_000, help="frames of the folder")
+    parser.add_argument("--frames", type=int, default=140_000, help="number of frames in the folder")
     parser.add_argument("--batch-size", type=int, default=128)
-    parser.add_argument("--folder", type=Path, help="where to write the folder; default: the system's place")
+    parser.add_argument(
+        "--folder", type=Path, help="where to write the folder (default: the system's temporary folder)"
+    )
     parser.add_argument("--output", type=Path, default=RESULT, help="the JSON file")
     return parser.parse_args(argv)
 

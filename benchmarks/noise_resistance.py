@@ -2,8 +2,8 @@
 
     python -m benchmarks.noise_resistance [--output-dir DIR] [--seeds 1 2 3]
 
-Every cell is an ordinary run of qat_configs/fashion_mnist.yaml with --set, so what is finished is not run again. Writes
-docs/results/noise_resistance.csv (one row a seed) and noise_resistance.md (mean and spread, both kinds of statistics).
+Every cell is an ordinary run of qat_configs/fashion_mnist.yaml with --set, so finished runs are reused. Writes
+docs/results/noise_resistance.csv (one row per seed) and noise_resistance.md (mean and spread, both kinds of statistics).
 """
 
 import argparse
@@ -15,7 +15,7 @@ from pathlib import Path
 from statistics import mean
 
 from pipeline.config import config_hash, load_config
-from pipeline.run_folder import run_path, seed_path
+from pipeline.runs.folder import run_path, seed_path
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIG = ROOT / "qat_configs" / "fashion_mnist.yaml"
@@ -54,19 +54,19 @@ FIELDS = (
 
 
 def cells(seeds: list[int]) -> list[tuple[str, float, int]]:
-    """(variant, noise rate, seed) in the order they are run: the first seed of everything first."""
+    """(variant, noise rate, seed) in the order they run: the first seed of every cell first."""
     return [(*cell, seed) for seed in seeds for cell in REPEATED + (ONCE if seed == seeds[0] else [])]
 
 
 def run_cell(variant: str, rate: float, seed: int, output_dir: Path) -> dict:
-    """The row of one run, which is made if it is not there yet."""
+    """The row of one run, which is executed unless finished."""
     name = "noise-" + "".join(c if c.isalnum() else "-" for c in variant.lower())
     settings = [f"name={name}", f"noise.rate={rate}", f"seeds=[{seed}]", f"methods={VARIANTS[variant]}", *COMMON]
     command = [sys.executable, "-m", "pipeline.run", "--config", str(CONFIG), "--output-dir", str(output_dir)]
     result = subprocess.run(
         command + [part for setting in settings for part in ("--set", setting)], cwd=ROOT, check=False
     )
-    if result.returncode not in (0, 1):  # 1: a file missed its limits, which the row shows
+    if result.returncode not in (0, 1):  # 1: a file missed its limits, as the row shows
         sys.exit(result.returncode)
     experiment = load_config(CONFIG, settings)
     folder = run_path(output_dir, experiment.name, config_hash(experiment))

@@ -1,10 +1,10 @@
-"""Three runtimes, one answer: the same files on the same rendered faces on x86, on an emulated ARM processor and in a browser.
+"""Compare three runtimes: the same files on the same rendered faces on x86, an emulated ARM processor, and in a browser.
 
     python -m benchmarks.runtimes [--models FOLDER ...] [--faces N] [--output FILE]
 
-Outputs are compared with those of the int8 file on x86 with XNNPACK, which every run verifies code by code; the float
-file's with its own on x86. Latency and memory are for one thread; emulated ARM has neither. Networks of colour images only.
-Writes FILE and a table beside it (.md). The MobileNetV2 in docs/results is trained just enough to have something to convert:
+Outputs are compared with those of the int8 file on x86 with XNNPACK, which every run verifies code by code; those of the
+float file with its own on x86. Latency and memory are for one thread and are not measured on emulated ARM. For networks
+of colour images only. Writes FILE and a table (.md). The MobileNetV2 in docs/results is a briefly trained example:
 
     python -m pipeline.run --config qat_configs/synthetic_faces.yaml --set name=mobilenet_v2 --set model.encoder=mobilenet_v2 \\
       --set data.frames=16 --set train.epochs=4 --set methods.0.warmup_epochs=2 --set baseline=false \\
@@ -17,23 +17,24 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.arm import EXACT, Outputs, command_of, crops_for, on_arm, on_this_machine, parse
+from benchmarks.arm import EXACT, Outputs, crops_for, on_arm, on_this_machine, parse
 from benchmarks.arm_root import CPU, WHEELS
 from benchmarks.web import in_browser
-from pipeline.environment import describe_environment
-from pipeline.golden_vectors import output_grid
-from pipeline.run_files import write_json, write_text
+from pipeline.cli import retry_command
+from pipeline.runs.environment import describe_environment
+from pipeline.runs.files import write_json, write_text
+from pipeline.tflite.golden_vectors import output_grid
 
 RESULT = Path(__file__).resolve().parents[1] / "docs" / "results" / "runtimes.json"
 NAMES = {"x86": "x86", "arm": f"ARM {CPU}, emulated", "browser": "Chromium"}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run, compare, write; 1 if an int8 file has other outputs anywhere."""
+    """Run and compare all files and write the results; 1 if an int8 file has different outputs anywhere."""
     arguments = parse("benchmarks.runtimes", RESULT, argv)
     models = {folder.name: compare(folder, arguments.faces) for folder in arguments.models}
     result = {
-        "machine": describe_environment() | {"command": command_of("benchmarks.runtimes", argv)},
+        "machine": describe_environment() | {"command": retry_command("benchmarks.runtimes", argv)},
         "arm": {"emulated": CPU, "packages": list(WHEELS)},
         "faces": arguments.faces,
         "models": models,
@@ -76,14 +77,14 @@ def _row(expected: np.ndarray, measured: Mapping[str, np.ndarray]) -> dict:
 
 
 def markdown(result: dict) -> str:
-    """The table as a page."""
+    """The table as a Markdown page."""
     lines = [
-        "# Three runtimes, one answer",
+        "# Three runtimes compared",
         "",
         f"{result['faces']} rendered faces; int8 and int4 compared with the int8 file on x86 (XNNPACK), "
         "float32 with itself on x86. One thread. Memory: on x86 the growth of the process while a file is loaded and run, in "
         "Chromium the whole page with LiteRT.js and the face detector. "
-        "Under emulation time and memory mean nothing.",
+        "Under emulation, time and memory are not meaningful.",
         "",
         f"Command: `{result['machine']['command']}`",
         "",

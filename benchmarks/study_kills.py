@@ -1,10 +1,10 @@
-"""Whether a study survives anything: kill -9 at random moments against the same study left in peace.
+"""Whether a study survives kill -9 at random moments with the same results as undisturbed.
 
     python -m benchmarks.study_kills [--kills N] [--seed S] [--folder DIR] [--output FILE]
 
-A study of 12 real, tiny trials with two workers runs undisturbed, then again while ten processes of it, each of a kind drawn at
-random (supervisor, chief, worker, training), are killed at moments drawn at random; only a killed supervisor is started
-again, with the same command. Writes a JSON file, prints `identical=yes kills=N` and exits with 1 if results.csv differs in a byte.
+A study of 12 tiny real trials with two workers runs undisturbed, then again while ten of its processes of random kinds
+(supervisor, chief, worker, training) are killed at random moments. Only a killed supervisor is restarted, with the same
+command. Writes a JSON file, prints `identical=yes kills=N`, and exits with 1 unless both results.csv are identical.
 """
 
 import argparse
@@ -20,8 +20,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from pipeline.environment import describe_environment
-from pipeline.run_files import write_json
+from pipeline.runs.environment import describe_environment
+from pipeline.runs.files import write_json
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULT = ROOT / "docs" / "results" / "study_kills.json"
@@ -51,7 +51,7 @@ TRIALS = 12
 
 
 class DisturbedStudy:
-    """A study in a folder of its own, and what has been killed of it."""
+    """A study in its own folder, and which of its processes have been killed."""
 
     def __init__(self, folder: Path):
         self.folder, self.kills = folder, []
@@ -63,16 +63,16 @@ class DisturbedStudy:
 
     @property
     def table(self) -> Path:
-        """The table of the results."""
+        """The table of results."""
         return self.folder / "studies" / "tiny" / "results.csv"
 
     @property
     def finished(self) -> int:
-        """How many runs are complete."""
+        """The number of complete runs."""
         return len(list(self.folder.glob("studies/tiny/runs/*/seed*/scores.json")))
 
     def kill(self, kind: str) -> bool:
-        """Kill a process of this kind, the supervisor's command is then given again; False if there is none now."""
+        """Kill a process of this kind and restart a killed supervisor; False if there is no such process now."""
         found = self.processes(kind)
         if not found:
             return False
@@ -86,7 +86,7 @@ class DisturbedStudy:
         return True
 
     def processes(self, kind: str) -> list[int]:
-        """The living processes of a kind, in no order."""
+        """The running processes of a kind, in no particular order."""
         found = []
         for entry in Path("/proc").glob("[0-9]*"):
             with suppress(OSError):
@@ -97,7 +97,7 @@ class DisturbedStudy:
         return found
 
     def end(self) -> float:
-        """Wait for the end; seconds since the start. Raises RuntimeError if the study failed or left processes behind."""
+        """Wait for the end; returns seconds since the start. Raises RuntimeError if the study failed or left processes."""
         code = self.process.wait()
         left = {kind: self.processes(kind) for kind in KINDS}
         if code or any(left.values()):
@@ -110,7 +110,7 @@ class DisturbedStudy:
 
 
 def measure(folder: Path, kills: int, seed: int) -> dict:
-    """The content of the JSON file; raises RuntimeError if a study fails, or ends before all kills are done."""
+    """The content of the JSON file; raises RuntimeError if a study fails or ends before all kills."""
     peaceful = DisturbedStudy(folder / "undisturbed")
     peaceful_seconds = peaceful.end()
     draws, pause = random.Random(seed), peaceful_seconds / (kills + 2)
@@ -139,8 +139,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """The command line; 1 if the tables differ."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.study_kills", description=__doc__.splitlines()[0])
     parser.add_argument("--kills", type=int, default=10, help="processes killed (default: 10)")
-    parser.add_argument("--seed", type=int, default=1, help="of kinds and moments (default: 1)")
-    parser.add_argument("--folder", type=Path, help="where the studies go; default: a temporary folder")
+    parser.add_argument("--seed", type=int, default=1, help="seed of kinds and moments (default: 1)")
+    parser.add_argument("--folder", type=Path, help="where the studies go (default: a temporary folder)")
     parser.add_argument("--output", type=Path, default=RESULT, help=f"the JSON file (default: {RESULT})")
     arguments = parser.parse_args(argv)
     folder = (arguments.folder or Path(tempfile.mkdtemp(prefix="nibble-study-"))).resolve()

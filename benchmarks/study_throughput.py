@@ -1,11 +1,11 @@
-"""What workers are worth: a fixed set of small runs by two workers, against one after the other with all cores.
+"""The speed-up of study workers: a fixed set of small runs by two workers, against one worker with all cores.
 
     python -m benchmarks.study_throughput [--epochs N] [--folder DIR] [--output FILE]
 
-Runs the same study twice, `--workers 1` and `--workers 2`, in a new folder each. The overhead of a trial is all the time of
-its worker that is not training (start of the study, processes, conversion, verification, waiting), from the runs' own
-records; by variant, only what its processes needed, since quantized networks have more to verify. Writes a JSON file and prints
-`speed_up=X overhead_seconds=S`. Needs two idle cores.
+Runs the same study twice, `--workers 1` and `--workers 2`, in a new folder each. The overhead of a trial is all time of
+its worker that is not training (start of the study, processes, conversion, verification, waiting), from the records of
+the runs; by variant, only that of its processes, since quantized networks have more to verify. Writes a JSON file and
+prints `speed_up=X overhead_seconds=S`. Needs two idle cores.
 """
 
 import argparse
@@ -19,8 +19,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 
-from pipeline.environment import describe_environment
-from pipeline.run_files import read_json, read_jsonl, write_json
+from pipeline.runs.environment import describe_environment
+from pipeline.runs.files import read_json, read_jsonl, write_json
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULT = ROOT / "docs" / "results" / "study_throughput.json"
@@ -72,7 +72,7 @@ def run_study(folder: Path, epochs: int, workers: int) -> dict:
 
 
 def overhead_by_variant(done: Sequence[dict], training: dict[str, float]) -> dict[str, float]:
-    """Median seconds of a variant's processes beyond their training, from `done` events and seconds of training by run."""
+    """Median seconds of each variant's processes without training, from `done` events and training seconds by run."""
     found: dict[str, list[float]] = {}
     for event in done:
         found.setdefault(event["cell"].split(",")[0], []).append(event["seconds"] - training[event["run"]])
@@ -94,8 +94,8 @@ def measure(folder: Path, epochs: int) -> dict:
 def main(argv: Sequence[str] | None = None) -> None:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.study_throughput", description=__doc__.splitlines()[0])
-    parser.add_argument("--epochs", type=int, default=12, help="of every run (default: 12)")
-    parser.add_argument("--folder", type=Path, help="where the studies go; default: a temporary folder")
+    parser.add_argument("--epochs", type=int, default=12, help="epochs of every run (default: 12)")
+    parser.add_argument("--folder", type=Path, help="where the studies go (default: a temporary folder)")
     parser.add_argument("--output", type=Path, default=RESULT, help=f"the JSON file (default: {RESULT})")
     arguments = parser.parse_args(argv)
     folder = arguments.folder or Path(tempfile.mkdtemp(prefix="nibble-study-"))

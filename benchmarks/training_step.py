@@ -2,10 +2,10 @@
 
     python -m benchmarks.training_step [--rounds N] [--output FILE]
 
-28x28x1 images, batch 128, Adam, CPU. All networks use the project's own compiled step and take turns, in another order
-every round; a ratio is the median over the rounds of (time of the network / time of float in the same round). Where
-other programs disturb the clock, the ratio of processor times, which is given too, says more. TF-MOT's 8-bit QAT knows
-no zero-padded shortcut, so all networks have 1x1 convolutions as shortcuts. Writes a JSON file and prints
+28x28x1 images, batch 128, Adam, CPU. All networks use the project's own compiled step and take turns, in a different
+order every round; a ratio is the median over the rounds of (time of the network / time of float in the same round). If
+other programs disturb the clock, the ratio of processor times is more reliable. TF-MOT's 8-bit QAT does not support
+zero-padded shortcuts, so all networks have 1x1 convolutions as shortcuts. Writes a JSON file and prints
 `qat_over_float=R tfmot8_over_float=R`, where qat is W4/A4 as configured by default.
 """
 
@@ -19,15 +19,15 @@ import tensorflow as tf
 import tensorflow_model_optimization as tfmot
 import tf_keras
 
-from pipeline.config_schema import Train
-from pipeline.environment import describe_environment
+from pipeline.config.schema import Train
 from pipeline.methods import Quantization
 from pipeline.models.resnet import resnet
-from pipeline.optimizers import make_optimizer
 from pipeline.quantization.scheme import quantize
-from pipeline.run_files import write_json
-from pipeline.tasks import Multiclass
-from pipeline.training_step import compile_step
+from pipeline.runs.environment import describe_environment
+from pipeline.runs.files import write_json
+from pipeline.training.optimizers import make_optimizer
+from pipeline.training.step import compile_step
+from pipeline.training.tasks import Multiclass
 
 RESULT = Path(__file__).resolve().parents[1] / "docs" / "results" / "training_step.json"
 COMMAND = "python -m benchmarks.training_step --rounds {rounds} --steps {steps} --depth {depth} --width {width}"
@@ -48,7 +48,7 @@ VARIANTS: dict[str, Callable[[Network], Network]] = {
 
 
 def make_step(variant: str, depth: int, width: int) -> Callable[[], None]:
-    """A training step of one network on a batch of random images that stays the same; compiled and warmed up."""
+    """A training step of one network, compiled and warmed up, on a fixed batch of random images."""
     network = VARIANTS[variant](resnet((28, 28, 1), CLASSES, depth, width, "projection"))
     random = np.random.default_rng(1)
     images = tf.constant(random.integers(0, 256, (BATCH, 28, 28, 1), dtype=np.uint8))
@@ -66,9 +66,9 @@ def make_step(variant: str, depth: int, width: int) -> Callable[[], None]:
 
 
 def measure(steps: dict[str, Callable[[], None]], rounds: int, repeats: int) -> dict[str, np.ndarray]:
-    """{variant: milliseconds a step (rounds, 2): by the clock, and of all processors together}.
+    """{variant: milliseconds per step (rounds, 2): wall-clock time, and time of all processors together}.
 
-    Rounds start with another network each and run all of them `repeats` times.
+    Each round starts with another network and runs every network `repeats` times.
     """
     times = {variant: [] for variant in steps}
     names = list(steps)
@@ -87,7 +87,7 @@ def _clocks() -> np.ndarray:
 
 
 def summary(times: dict[str, np.ndarray]) -> dict[str, dict[str, float]]:
-    """{variant: median ms; median, 10th and 90th percentile of the ratio to float; that median for processor time}."""
+    """{variant: median ms; median, 10th and 90th percentile of the ratio to float; the median for processor time}."""
     rows = {}
     for variant, values in times.items():
         clock, processor = (values / times["float"]).T
@@ -103,7 +103,7 @@ def summary(times: dict[str, np.ndarray]) -> dict[str, dict[str, float]]:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Measure, write the JSON file, print the table and the closing line."""
+    """Measure, write the JSON file, print the table and the summary line."""
     arguments = _arguments(argv)
     steps = {variant: make_step(variant, arguments.depth, arguments.width) for variant in VARIANTS}
     rows = summary(measure(steps, arguments.rounds, arguments.steps))
@@ -120,7 +120,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=40, help="rounds in which all networks take turns")
-    parser.add_argument("--steps", type=int, default=2, help="steps of each network a round")
+    parser.add_argument("--steps", type=int, default=2, help="steps of each network per round")
     parser.add_argument("--depth", type=int, default=20)
     parser.add_argument("--width", type=int, default=16)
     parser.add_argument("--output", type=Path, default=RESULT, help="the JSON file")

@@ -1,8 +1,8 @@
-"""The shipped network in the browser against LiteRT on the same machine: codes, latency, time and memory of video frames.
+"""Compare the shipped network in the browser with LiteRT on the same machine: codes, latency, and video frames.
 
     python -m benchmarks.web [--faces N] [--output FILE]
 
-Builds the page, runs it in headless Chromium (docs/web.md says what that needs), and gives both the same crops of rendered
+Builds the page, runs it in headless Chromium (docs/web.md says what that needs), and runs both on the same crops of rendered
 faces. Writes a JSON file and prints `codes_equal=... frame_ms=... memory_growth_mb=...`.
 """
 
@@ -16,18 +16,18 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.samples.crops import rendered_crops
-from pipeline.environment import describe_environment
-from pipeline.latency import measure_latency
-from pipeline.litert import LiteRtModel
-from pipeline.run_files import write_json
-from tests.web_page import KINDS, MODEL, face, free_port, in_room, npm, write_png
+from pipeline.runs.environment import describe_environment
+from pipeline.runs.files import write_json
+from pipeline.tflite.litert import LiteRtModel
+from pipeline.tflite.verify import measure_latency
+from tests.web.web_page import KINDS, MODEL, face, free_port, in_room, npm, write_png
 
 RESULT = Path(__file__).resolve().parents[1] / "docs" / "results" / "web.json"
 COMMAND = "python -m benchmarks.web --faces {faces}"
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Measure and write."""
+    """Measure and write the JSON file."""
     parser = argparse.ArgumentParser("python -m benchmarks.web")
     parser.add_argument("--faces", type=int, default=200)
     parser.add_argument("--output", type=Path, default=RESULT)
@@ -54,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def in_browser(crops: np.ndarray, spec: str = "faces", model: Path = MODEL) -> dict:
-    """What web/bench/SPEC.spec.ts measures with a shipped model, given crops uint8 (N, H, W, 3)."""
+    """The measurements of web/bench/SPEC.spec.ts with a shipped model on crops uint8 (N, H, W, 3)."""
     with tempfile.TemporaryDirectory(prefix="nibble-web-") as name:
         folder = Path(name)
         encoded = [base64.b64encode(crop.tobytes()).decode() for crop in crops]
@@ -71,7 +71,7 @@ def in_browser(crops: np.ndarray, spec: str = "faces", model: Path = MODEL) -> d
 
 
 def differences(found: np.ndarray, expected: np.ndarray) -> dict:
-    """Share of logits (N, A) that differ, and by how much logits and probabilities do."""
+    """The share of logits (N, A) that differ, and the largest differences of logits and probabilities."""
     probabilities = [1 / (1 + np.exp(-values.astype(np.float64))) for values in (found, expected)]
     return {
         "share": float((np.abs(found - expected) > 1e-6).mean()),

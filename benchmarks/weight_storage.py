@@ -1,9 +1,9 @@
-"""Which storage of 4-bit weights in int8 suits which kernels: -7..7 as they are, or spread to multiples of 18.
+"""Compare two ways to store 4-bit weights in int8: codes -7..7 as they are, or spread to multiples of 18.
 
     python -m benchmarks.weight_storage --run runs/NAME-HASH8/seed1 [--examples 2000]
 
-Takes a finished W4 run's weights, writes both files, compares each with its own integer model. Writes
-docs/results/weight_storage.json.
+Writes both files for the weights of a finished W4 run and compares each with its integer model, on XNNPACK and on
+LiteRT's builtin kernels. Writes docs/results/weight_storage.json.
 """
 
 import argparse
@@ -12,16 +12,18 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.latency import measure_latency
-from pipeline.litert import LiteRtModel
+from pipeline.quantization.integer_model import IntegerModel
 from pipeline.quantization.lowering import lower
-from pipeline.tflite_writer import write_tflite
-from pipeline.trained import load_trained
+from pipeline.runs.files import write_json
+from pipeline.tflite.litert import LiteRtModel
+from pipeline.tflite.verify import measure_latency
+from pipeline.tflite.write import write_tflite
+from pipeline.training.experiment import load_trained
 
 RESULTS = Path(__file__).resolve().parents[1] / "docs" / "results" / "weight_storage.json"
 
 
-def compare(integer, content: bytes, images: np.ndarray, labels: np.ndarray) -> dict:
+def compare(integer: IntegerModel, content: bytes, images: np.ndarray, labels: np.ndarray) -> dict:
     """Share of differing output codes, equal decisions and accuracy for XNNPACK and the builtin kernels."""
     exact = integer.predict(images)
     step = integer.tensors[integer.output].scale
@@ -37,7 +39,7 @@ def compare(integer, content: bytes, images: np.ndarray, labels: np.ndarray) -> 
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Measure and write."""
+    """Measure and write the JSON file."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--run", type=Path, required=True)
     parser.add_argument("--examples", type=int, default=2000)
@@ -56,8 +58,7 @@ def main(argv: list[str] | None = None) -> None:
     result["int4"] = compare(narrow, files["int4"], images, labels)
     result["latency_ms"] = measure_latency(files, images[0], 2000)
     result["size_bytes"] = {name: len(content) for name, content in files.items()}
-    arguments.output.parent.mkdir(parents=True, exist_ok=True)
-    arguments.output.write_text(json.dumps(result, indent=2) + "\n")
+    write_json(arguments.output, result)
     print(json.dumps(result, indent=2))
 
 

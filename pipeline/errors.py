@@ -1,9 +1,9 @@
-"""The two kinds of failure a user can meet without a traceback."""
+"""Errors that commands report without a traceback."""
 
 
 class UserError(Exception):
-    """The user's input is wrong (exit 2); the message says what, where, and what to do."""
+    """Invalid user input: the message says what is wrong, where, and what to do. Commands exit with code 2."""
 
 
 class RunFailed(Exception):
-    """The input was right but the run cannot go on, or missed its limits (exit 1)."""
+    """A run failed for an understood reason that is not the user's mistake. Commands exit with code 1."""

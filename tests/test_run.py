@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -13,24 +12,18 @@ import pytest
 
 from benchmarks import weight_storage
 from pipeline.config import config_hash, load_config
-from pipeline.deployment import check_shipped
 from pipeline.errors import UserError
 from pipeline.run import baseline_of, dry_run_of, main
-from pipeline.run_folder import open_run, read_status
+from pipeline.runs.folder import open_run, read_status, write_status
+from pipeline.tflite.ship import check_shipped
+from tests.processes import ROOT, python, wait_until
+from tests.training.training_samples import metrics
 
-ROOT = Path(__file__).parents[1]
 SMOKE = str(ROOT / "qat_configs" / "smoke.yaml")
 SMALL = (
-    "data.train_examples=320",
-    "data.test_examples=60",
-    "train.epochs=2",
-    "train.batch_size=32",
-    "train.statistics_batches=2",
-    "model.width=4",
-    "verify.latency_runs=10",
-    "verify.fake_quant_agreement=0.9",
-    "verify.metric_delta=5",
-)
+    "data.train_examples=320", "data.test_examples=60", "train.epochs=2", "train.batch_size=32", "model.width=4",
+    "train.statistics_batches=2", "verify.latency_runs=10", "verify.fake_quant_agreement=0.9", "verify.metric_delta=5",
+)  # fmt: skip
 ALL_METHODS = (
     "methods=[{name: early_stopping}, {name: weight_decay, rate: 0.0001}, {name: dropout, position: blocks}, "
     "{name: label_smoothing}, {name: pruning, ratio: 0.5}, {name: quantization, warmup_epochs: 1}]"
@@ -47,25 +40,9 @@ def run_folder(folder: Path, *overrides: str) -> Path:
     return folder / "runs" / f"{experiment.name}-{config_hash(experiment)}"
 
 
-def metrics(folder: Path) -> list[dict]:
-    lines = (folder / "metrics.jsonl").read_text().splitlines()
-    return [{key: value for key, value in json.loads(line).items() if key != "seconds"} for line in lines]
-
-
-def command(*parts: str) -> list[str]:
-    return [sys.executable, "-m", "pipeline.run", *parts]
-
-
 def start(*parts: str) -> subprocess.Popen:
-    return subprocess.Popen(command(*parts), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-
-
-def wait_for(condition, process: subprocess.Popen, seconds: float = 90) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < end, "the run did not get there in time"
-        time.sleep(0.02)
+    command = [sys.executable, "-m", "pipeline.run", *parts]
+    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 @pytest.fixture(scope="module")
@@ -78,25 +55,10 @@ def finished(tmp_path_factory) -> Path:
 
 def test_a_run_leaves_everything_the_design_names(finished):
     folder = run_folder(finished, "baseline=true")
-    for name in (
-        "config.yaml",
-        "resolved.yaml",
-        "environment.json",
-        "status.json",
-        "report.html",
-        "report.md",
-        "baseline.json",
-    ):
-        assert (folder / name).stat().st_size > 0, name
-    for name in (
-        "metrics.jsonl",
-        "scores.json",
-        "best.weights.h5",
-        "noise.npz",
-        "verification.json",
-        "model_int8.tflite",
-    ):
-        assert (folder / "seed1" / name).stat().st_size > 0, name
+    whole = "config.yaml resolved.yaml environment.json status.json report.html report.md baseline.json"
+    seed = "metrics.jsonl scores.json best.weights.h5 noise.npz verification.json model_int8.tflite"
+    for path in (*(folder / name for name in whole.split()), *(folder / "seed1" / name for name in seed.split())):
+        assert path.stat().st_size > 0, path
     assert read_status(folder)["state"] == "done"
     assert (folder / json.loads((folder / "baseline.json").read_text())["folder"] / "seed1" / "scores.json").exists()
 
@@ -227,7 +189,7 @@ def test_killed_at_any_moment_a_run_goes_on_to_the_same_numbers(tmp_path, finish
     parts = arguments(tmp_path)
     folder = run_folder(tmp_path) / "seed1"
     process = start(*parts)
-    wait_for(lambda: list(folder.glob("checkpoint-*.npz")), process)
+    wait_until(lambda: list(folder.glob("checkpoint-*.npz")), process)
     process.send_signal(signal.SIGKILL)
     process.communicate()
     assert main(parts) == 0
@@ -240,7 +202,7 @@ def test_killed_at_any_moment_a_run_goes_on_to_the_same_numbers(tmp_path, finish
 def test_a_signal_stops_cleanly_and_says_how_to_go_on(tmp_path, signum, code):
     parts = arguments(tmp_path, "train.epochs=500", "train.evaluate_every=500")
     process = start(*parts)
-    wait_for(lambda: list(tmp_path.glob("runs/*/seed1/checkpoint-*.npz")), process)
+    wait_until(lambda: list(tmp_path.glob("runs/*/seed1/checkpoint-*.npz")), process)
     process.send_signal(signum)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == code
@@ -251,7 +213,7 @@ def test_a_signal_stops_cleanly_and_says_how_to_go_on(tmp_path, signum, code):
 
 def test_a_second_process_on_the_same_folder_is_refused(tmp_path, capsys):
     with open_run(run_folder(tmp_path)):
-        result = subprocess.run(command(*arguments(tmp_path)), cwd=ROOT, capture_output=True, text=True, check=False)
+        result = python("-m", "pipeline.run", *arguments(tmp_path))
     assert result.returncode == 2
     assert str(os.getpid()) in result.stderr
 
@@ -265,7 +227,7 @@ def test_a_loss_that_is_no_number_stops_the_run(tmp_path, capsys):
 
 
 def test_a_missed_limit_fails_the_run_loudly(tmp_path, capsys, monkeypatch):
-    from pipeline import experiment
+    from pipeline.training import experiment
 
     real = experiment.verify
     broken = {"passed": False, "failures": ["code_mismatch 0.5 is above the limit 0"]}
@@ -293,18 +255,18 @@ def test_missing_data_exits_2_and_says_where_it_looked(tmp_path, capsys):
     assert read_status(run_folder(tmp_path, f"data.root={tmp_path}"))["state"] == "failed"
 
 
-def test_a_network_deeper_than_the_images_allow_exits_2(tmp_path, capsys):
+def test_more_examples_than_there_are_exit_2(tmp_path, capsys):
     assert main(arguments(tmp_path, "data.train_examples=100000000")) == 2
     assert "train_examples" in capsys.readouterr().err
 
 
 def test_fresh_starts_again(tmp_path):
-    overrides = ("train.epochs=1",)
-    assert main(arguments(tmp_path, *overrides)) == 0
-    folder = run_folder(tmp_path, *overrides)
+    folder = run_folder(tmp_path, "train.epochs=1")
+    write_status(folder, "done", seeds_done=[1])
+    (folder / "report.html").write_text("of an earlier run")
     (folder / "left-over").write_text("")
-    assert main([*arguments(tmp_path, *overrides), "--fresh"]) == 0
-    assert not (folder / "left-over").exists()
+    assert main([*arguments(tmp_path, "train.epochs=1"), "--fresh"]) == 0
+    assert not (folder / "left-over").exists() and (folder / "seed1" / "scores.json").exists()
 
 
 def test_print_config_is_a_config(tmp_path, capsys):

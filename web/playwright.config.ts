@@ -3,7 +3,7 @@ import { defineConfig } from "@playwright/test";
 const port = process.env["NIBBLE_PORT"] ?? "8123";
 const folder = process.env["NIBBLE_DIST"] ?? "dist";
 
-/** tests/test_web_page.py runs these tests: it builds the page, renders the faces and compares the numbers with Python's. */
+/** tests/web/test_page.py runs these tests: it builds the page, renders the faces and compares the numbers with Python's. */
 export default defineConfig({
   testDir: process.env["NIBBLE_SPECS"] ?? "e2e",
   outputDir: process.env["NIBBLE_RESULTS"] ? `${process.env["NIBBLE_RESULTS"]}/playwright` : "test-results",

@@ -1,1 +1,1 @@
-"""What benchmarks look at: a real face that moves, damaged files."""
+"""Inputs of the benchmarks: a moving real face, crops of rendered faces, damaged files."""

@@ -1,11 +1,11 @@
-"""Crops of rendered faces for benchmarks of the networks alone."""
+"""Crops of rendered faces for benchmarks of networks."""
 
 import numpy as np
 
-from tests.web_page import face
+from tests.web.web_page import face
 
 PERSONS = 20
-MARGIN = 1 / 8  # of the crop: it is cut out of a picture that is a little larger
+MARGIN = 1 / 8  # of the crop, which is taken from a slightly larger image
 
 
 def rendered_crops(count: int, size: int = 64) -> np.ndarray:

@@ -1,10 +1,10 @@
-"""Files with random damage, the same for the same seed."""
+"""Random damage to files, reproducible by seed."""
 
 import numpy as np
 
 
 def damaged(content: bytes, seed: int) -> bytes:
-    """The content cut, flipped, overwritten, shortened, repeated or scrambled somewhere; never the content itself."""
+    """The content cut, flipped, overwritten, shortened, repeated or scrambled somewhere; never unchanged."""
     rng = np.random.default_rng(seed)
     while True:
         changed = KINDS[rng.integers(len(KINDS))](bytearray(content), rng)
@@ -47,7 +47,7 @@ def _repeat(content: bytearray, rng: np.random.Generator) -> bytearray:
 
 
 def _extreme_numbers(content: bytearray, rng: np.random.Generator) -> bytearray:
-    """Lengths and offsets in headers become as large or as negative as they can be."""
+    """Set lengths and offsets in headers to extreme values."""
     for place in rng.integers(max(1, min(len(content), 2000) - 4), size=rng.integers(1, 4)):
         content[place : place + 4] = (b"\xff\xff\xff\xff", b"\xff\xff\xff\x7f", bytes(4))[rng.integers(3)]
     return content

@@ -1,4 +1,4 @@
-"""Two ways to follow a face between searches: the tracker with BlazeFace, or optical flow of its eyes."""
+"""Two ways to track a face between searches: the tracker with BlazeFace, or optical flow of its eyes."""
 
 import time
 from collections.abc import Callable, Iterable
@@ -18,9 +18,9 @@ Follow = Callable[[np.ndarray], np.ndarray]  # the next frame (H, W, 3) to the e
 
 
 def compare_followers() -> dict:
-    """By follower: ms of processor time a frame, mean error on a moving face and jitter on one at rest.
+    """By method: ms of processor time per frame, mean error on a moving face and jitter on one at rest.
 
-    Errors and jitter are in distances of the eyes.
+    Errors and jitter are relative to the distance of the eyes.
     """
     cv2.setNumThreads(1)
     still, eyes = placed((480, 640), (320, 240), 130)
@@ -44,7 +44,7 @@ def compare_followers() -> dict:
 def _run(
     make: Callable[[np.ndarray], Follow], frames: Iterable[tuple[np.ndarray, np.ndarray]]
 ) -> tuple[float, list, np.ndarray]:
-    """Median milliseconds, errors of the eyes in eye distances, and their places (N, 2, 2)."""
+    """Median milliseconds, errors of the eyes relative to their distance, and their positions (N, 2, 2)."""
     follow, times, errors, places = None, [], [], []
     for image, eyes in frames:
         if follow is None:

@@ -1,17 +1,16 @@
-"""What it costs that the eyes come from BlazeFace: the same images, cropped by their true landmarks."""
+"""The effect of taking the eyes from BlazeFace, compared with cropping the same images by their true landmarks."""
 
 from pathlib import Path
 
 import numpy as np
 
-from pipeline.au_metrics import counts, f1
-from pipeline.data.bp4d import BP4D_PARTS
-from pipeline.data.bp4d.frame_index import FrameIndex, index_frames
+from pipeline.action_units.metrics import counts, f1
+from pipeline.data.bp4d.folds import BP4D_PARTS
+from pipeline.data.bp4d.index import FrameIndex, index_frames
 from pipeline.data.bp4d.layout import find_layout
-from pipeline.data.bp4d.places import read_places
+from pipeline.data.bp4d.tables import read_places
 from pipeline.detect import Detector, FaceSettings
-from pipeline.detect.network import AuNetwork
-from pipeline.detect.sidecar import load_shipped
+from pipeline.detect.network import AuNetwork, load_shipped
 from pipeline.faces.image_files import read_image
 
 MODEL = Path(__file__).resolve().parents[2] / "tflite_out" / "synthetic_faces"
@@ -19,7 +18,7 @@ SMALLEST = 20.0  # pixels: rendered faces are small
 
 
 def blazeface_against_landmarks(root: Path, images: int = 1000) -> dict:
-    """On images of the model's test subjects: faces found, mean F1 with either crop, and decisions that agree."""
+    """On images of the model's test subjects: faces found, mean F1 with either crop, and agreement of decisions."""
     detector, network = Detector(MODEL, faces=FaceSettings(smallest=SMALLEST)), AuNetwork(load_shipped(MODEL))
     found, sidecar = find_layout(root), detector.sidecar
     index = index_frames(found, [int(label.removeprefix("AU")) for label in sidecar.labels])
@@ -46,6 +45,6 @@ def blazeface_against_landmarks(root: Path, images: int = 1000) -> dict:
 
 
 def _test_rows(index: FrameIndex, images: int) -> np.ndarray:
-    """Rows of the subjects that the shipped model was tested on (fold 1), drawn at random."""
+    """Random rows of the test subjects of the shipped model (fold 1)."""
     rows = np.flatnonzero(np.isin(index.subjects, BP4D_PARTS[0]))
     return np.random.default_rng(1).permutation(rows)[:images]

@@ -1,4 +1,4 @@
-"""A real face that moves, turns and comes nearer in front of a background, with its eyes known in every frame."""
+"""A real face that moves, turns and changes size, with known eyes in every frame."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,7 +21,7 @@ def placed(
 ) -> tuple[np.ndarray, np.ndarray]:
     """An image uint8 (H, W, 3) of `size` (height, width) with a face `width` pixels wide, and its eyes (2, 2).
 
-    `degrees` turn it clockwise.
+    `degrees` rotates it clockwise.
     """
     portrait, shrunk, enlarged = read_image(PORTRAIT_FILE), min(1.0, width / FACE_WIDTH), max(1.0, width / FACE_WIDTH)
     if shrunk < 1:
@@ -36,7 +36,7 @@ def placed(
 def moving(
     frames: int, height: int = 480, width: int = 640, noise: float = 3.0
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Frames of a face that goes round in ten seconds, with camera noise, and its eyes in each."""
+    """Frames with camera noise of a face that moves in a loop of ten seconds, and its eyes in each."""
     rng = np.random.default_rng(1)
     grain = rng.normal(0, noise, (8, height, width, 1)).astype(np.float32)
     for frame in range(frames):
@@ -47,7 +47,7 @@ def moving(
 
 
 def write_moving(path: Path, frames: int, repeats: int = 1) -> Path:
-    """A video of `repeats` times the same frames, 640 x 480."""
+    """Write a 640 x 480 video with the frames repeated `repeats` times."""
     writer = cv2.VideoWriter(str(path), cv2.CAP_FFMPEG, cv2.VideoWriter_fourcc(*"mp4v"), RATE, (640, 480))
     pictures = [cv2.cvtColor(image, cv2.COLOR_RGB2BGR) for image, _ in moving(frames)]
     for _ in range(repeats):

@@ -1,7 +1,8 @@
-"""Runs one TFLite file on images, on whatever machine its Python is for: `python runtime_child.py MODEL IMAGES.npy RESULT.npz`.
+"""Run one TFLite file on images: `python runtime_child.py MODEL IMAGES.npy RESULT.npz`.
 
-Only NumPy and LiteRT. The result holds `outputs` (N, K) in the file's own type, `milliseconds` of every run, `memory`: growth
-of the process's resident bytes from before the interpreter was made, and the `machine`.
+Needs only NumPy and LiteRT, since it also runs on the emulated processor. The result holds `outputs` (N, K) in the type of
+the file, `milliseconds` of every run, `memory`: growth of the resident bytes since before the interpreter was created, and
+the `machine`.
 """
 
 import platform
@@ -21,14 +22,14 @@ def resident() -> int:
 
 
 def encoded(images: np.ndarray, dtype: type) -> np.ndarray:
-    """Images uint8 (N, H, W, C) as a file takes them: pixel / 255, as float32 or in int8 codes."""
+    """Images uint8 (N, H, W, C) as the input of a file: pixel / 255, as float32 or int8 codes."""
     if dtype == np.int8:
         return (images.astype(np.int16) - 128).astype(np.int8)
     return images.astype(np.float32) * np.float32(1 / 255)
 
 
 def run(model: str, images: np.ndarray) -> dict[str, np.ndarray]:
-    """What is measured of a file on images uint8 (N, H, W, C), one at a time, one thread."""
+    """The measurements of a file on images uint8 (N, H, W, C), one at a time, on one thread."""
     before = resident()
     interpreter = Interpreter(model_path=model, num_threads=1)
     interpreter.allocate_tensors()

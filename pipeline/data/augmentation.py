@@ -1,4 +1,4 @@
-"""Random changes of training images, drawn for a whole epoch at once: a resumed run sees what an uninterrupted one does."""
+"""Random changes of training images, drawn for a whole epoch at once, so a resumed run sees the same ones."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -6,14 +6,14 @@ from typing import Protocol
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from pipeline.data.sampling import stream
+from pipeline.runs.sampling import stream
 
 
 class Augmentation(Protocol):
-    """What is done to the images; the labels stay."""
+    """A random change of images that leaves their labels valid."""
 
     def draw(self, n: int, seed: int, epoch: int) -> np.ndarray:
-        """What `epoch` does to the n examples in its order: (N, ...), a row an example, addressed by its arguments."""
+        """The random numbers of `epoch` for its n examples in order, (N, ...); a pure function of the arguments."""
 
     def apply(self, images: np.ndarray, draws: np.ndarray) -> np.ndarray:
         """The changed images uint8 (B, H, W, C) of `images`, by their rows (B, ...) of `draw`."""
@@ -21,7 +21,7 @@ class Augmentation(Protocol):
 
 @dataclass(frozen=True)
 class PadCrop:
-    """Mirror every other image, pad it by `padding` zeros on each side, cut its size out anywhere.
+    """Mirror half of the images, pad each by `padding` zeros on each side, crop it back to its size at a random place.
 
     He et al. 2016, "Deep Residual Learning", sec. 4.2, with 4 pixels.
     """
@@ -45,9 +45,9 @@ class PadCrop:
 
 @dataclass(frozen=True)
 class FaceAugmentation:
-    """Mirror every other face, turn it by up to `rotation` degrees, resize it by up to the share `zoom`, shift it.
+    """Mirror half of the faces, rotate each by up to `rotation` degrees, resize it by up to the share `zoom`, shift it.
 
-    `shift` is the largest shift as a share of the side. What comes in from outside repeats the border. Mirroring
+    `shift` is the largest shift as a share of the side. Pixels from outside repeat the border. Mirroring
     changes no label: action units are coded for both sides of the face together.
     """
 

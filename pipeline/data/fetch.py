@@ -1,4 +1,4 @@
-"""Bring an image set to this machine: `python -m pipeline.data.fetch fashion_mnist`."""
+"""Get an image set onto this machine: `python -m pipeline.data.fetch fashion_mnist`."""
 
 import argparse
 import os
@@ -7,7 +7,8 @@ import subprocess
 import sys
 from collections.abc import Sequence
 
-from pipeline.data.images import SOURCES, Place, Source, download, find
+from pipeline.data.image_set import Source
+from pipeline.data.images import SOURCES, Place, download, find
 from pipeline.errors import UserError
 
 APT_OPTIONS = ("-qq", "-o", "Acquire::Retries=1", "-o", "Acquire::http::Timeout=20", "-o", "DPkg::Lock::Timeout=60")
@@ -21,7 +22,7 @@ def fetch(source: Source) -> Place:
         UserError: none of the three worked; says what was tried and what is left to do.
     """
     place = find(source)
-    if place is None and source.package and _install(source.package):
+    if place is None and source.package and _install(source.package.name):
         place = find(source)
     if place is None:
         _say(f"{source.title}: downloading through TFDS ...")
@@ -30,7 +31,7 @@ def fetch(source: Source) -> Place:
 
 
 def _install(package: str) -> bool:
-    """Install a Debian package, refreshing the package lists if that is what it takes; False if it did not work."""
+    """Install a Debian package, after refreshing the package lists if needed; False if it failed."""
     root = _as_root()
     if root is None or not shutil.which("apt-get"):
         return False

@@ -1,7 +1,8 @@
-"""Labelled images in memory, checked once where they are read."""
+"""What an image set is: labelled images in memory, checked once where they are read, and where they come from."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -24,6 +25,33 @@ class ImageSet:
         return ImageSet(self.images[index], self.labels[index], self.class_names)
 
 
+@dataclass(frozen=True, kw_only=True)
+class DebianPackage:
+    """A package that installs an image set's original files into `folder`."""
+
+    name: str
+    folder: Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """One image set: how its original files are found and read, and what to tell a user who lacks it.
+
+    `name` is that of the config and of TensorFlow Datasets; `files` says what `find` looks for, `archive` what to
+    download; `tfds_url` is one of the files that TensorFlow Datasets downloads, None if it does not have the set.
+    """
+
+    name: str
+    title: str
+    image_shape: tuple[int, int, int]
+    find: Callable[[Path], Path | None]
+    read: Callable[[Path], tuple[ImageSet, ImageSet]]
+    files: str
+    archive: str
+    tfds_url: str | None = None
+    package: DebianPackage | None = None
+
+
 def checked_set(
     images: np.ndarray, labels: np.ndarray, class_names: Sequence[str], image_shape: tuple[int, int, int], where: str
 ) -> ImageSet:
@@ -42,7 +70,7 @@ def checked_set(
         )
     if len(images) != len(labels):
         raise UserError(
-            f"{where}: {len(images)} images but {len(labels)} labels; get both files again, from one source"
+            f"{where}: {len(images)} images but {len(labels)} labels; get both files again from the same source"
         )
     labels = np.asarray(labels, dtype=np.int64)
     wrong = np.flatnonzero((labels < 0) | (labels >= len(class_names)))

@@ -1,4 +1,7 @@
-"""The image sets a config can name: where they are looked for, in which order, and how much of them is taken."""
+"""The image sets a config can name: where they are looked for, in which order, and how much of them is taken.
+
+A new one is a module with a `Source`, such as fashion_mnist.py, an entry of SOURCES here, and a section in settings.py.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,28 +9,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pipeline.data import cifar, idx, prepared
-from pipeline.data.image_set import ImageSet
+from pipeline.data import prepared
+from pipeline.data.cifar10 import CIFAR10
+from pipeline.data.fashion_mnist import FASHION_MNIST
+from pipeline.data.image_set import ImageSet, Source
 from pipeline.data.splits import training_subset
 from pipeline.errors import UserError
 
-__all__ = ["SOURCES", "ImageSet", "Place", "Source", "download", "find", "load_images"]
-
-
-@dataclass(frozen=True)
-class Source:
-    """One image set: how its original files are found and read, and what to tell who lacks it."""
-
-    name: str
-    title: str
-    files: str
-    find: Callable[[Path], Path | None]
-    read: Callable[[Path], tuple[ImageSet, ImageSet]]
-    image_shape: tuple[int, int, int]
-    tfds_url: str
-    archive: str
-    package: str | None = None
-    system_folder: Path | None = None
+SOURCES = {source.name: source for source in (FASHION_MNIST, CIFAR10)}
 
 
 @dataclass(frozen=True)
@@ -36,32 +25,6 @@ class Place:
 
     folder: Path
     read: Callable[[], tuple[ImageSet, ImageSet]]
-
-
-_FASHION_MNIST_URL = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"
-_FASHION_MNIST = Source(
-    name="fashion_mnist",
-    title="Fashion-MNIST",
-    files=f"{idx.FILES[0]}(.gz) or one of its three companions",
-    find=idx.find_fashion_mnist,
-    read=idx.read_fashion_mnist,
-    image_shape=idx.IMAGE_SHAPE,
-    tfds_url=f"{_FASHION_MNIST_URL}{idx.FILES[0]}.gz",
-    archive=f"{', '.join(f'{name}.gz' for name in idx.FILES)} from {_FASHION_MNIST_URL}",
-    package="dataset-fashion-mnist",
-    system_folder=Path("/usr/share/datasets/fashion-mnist"),
-)
-_CIFAR10 = Source(
-    name="cifar10",
-    title="CIFAR-10",
-    files="cifar-10-batches-py with data_batch_1 and its companions",
-    find=cifar.find_cifar10,
-    read=cifar.read_cifar10,
-    image_shape=cifar.IMAGE_SHAPE,
-    tfds_url="https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",
-    archive="and unpack https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz",
-)
-SOURCES = {source.name: source for source in (_FASHION_MNIST, _CIFAR10)}
 
 
 def load_images(data: Any) -> tuple[ImageSet, ImageSet]:
@@ -89,7 +52,7 @@ def load_images(data: Any) -> tuple[ImageSet, ImageSet]:
 def find(source: Source, root: str | None = None) -> Place | None:
     """Where the image set lies on this machine, or None; a `root` rules out every other folder."""
     only = Path(root).expanduser() if root is not None else None
-    folder = only or source.system_folder
+    folder = only or (source.package.folder if source.package else None)
     original = source.find(folder) if folder else None
     if original:
         return Place(original, partial(source.read, original))
@@ -105,9 +68,11 @@ def download(source: Source) -> Place:
     """
     data_dir = prepared.tfds_folder()
     try:
+        if source.tfds_url is None:
+            raise UserError("TensorFlow Datasets does not have it")
         return _prepared_place(source, prepared.download(source.name, data_dir, source.tfds_url))
     except UserError as error:
-        looked = [f"{source.system_folder}: no {source.files}"] if source.system_folder else []
+        looked = [f"{source.package.folder}: no {source.files}"] if source.package else []
         looked += [f"{data_dir / source.name}: not prepared by TFDS", f"download: {error}"]
         raise UserError(_missing(f"{source.title} was not found. Looked at:", looked, source)) from error
 
@@ -128,7 +93,7 @@ def _missing(headline: str, looked: list[str], source: Source) -> str:
     """The message for who lacks an image set: what was looked at, and every way to get it."""
     ways = [f"download {source.archive}, and set data.root to the folder"]
     if source.package:
-        ways.insert(0, f"apt-get install {source.package}, and leave data.root out")
+        ways.insert(0, f"apt-get install {source.package.name}, and leave data.root out")
     ways.append("set TFDS_DATA_DIR (or data.root) to a TFDS data folder that holds it")
     return "\n".join([headline, *(f"  {line}" for line in looked), "Do one of:", *(f"  {way}" for way in ways)])
 

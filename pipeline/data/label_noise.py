@@ -1,17 +1,17 @@
-"""Wrong labels on purpose: uniform noise as in the paper, pair flips, and any transition matrix."""
+"""Label noise for classes: uniform resampling as in the paper, pair flips, and any transition matrix."""
 
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from pipeline.data.sampling import count_of, stream
 from pipeline.errors import UserError
+from pipeline.runs.sampling import count_of, stream
 
 
 @dataclass(frozen=True)
 class NoisyLabels:
-    """Labels int64 (N,) as an annotator left them, and where they differ from the true ones, bool (N,)."""
+    """Labels int64 (N,) to train on, and where they differ from the true ones, bool (N,)."""
 
     labels: np.ndarray
     corrupted: np.ndarray
@@ -20,8 +20,8 @@ class NoisyLabels:
 def corrupt(labels: np.ndarray, classes: int, noise: Any, seed: int) -> NoisyLabels:
     """Corrupt the true `labels` int64 (N,) of K `classes` as the config section `noise` says.
 
-    Depends on nothing but its arguments, so every method meets the same noise. At one seed the examples that
-    a lower rate of `uniform` or `pair_flip` touches are among those of a higher rate.
+    Depends on its arguments only, so every method meets the same noise. At one seed the examples that a lower rate of
+    `uniform` or `pair_flip` changes are among those of a higher rate.
 
     Raises:
         UserError: a transition matrix that is not K x K.
@@ -43,7 +43,7 @@ def corrupt(labels: np.ndarray, classes: int, noise: Any, seed: int) -> NoisyLab
 
 
 def _uniform(labels: np.ndarray, classes: int, rate: float, draws: np.random.Generator) -> np.ndarray:
-    """Exactly floor(N * rate) labels drawn anew over all K classes, the true one included (paper, sec. 3.1)."""
+    """Exactly floor(N * rate) labels resampled uniformly over all K classes, the true one included (paper, sec. 3.1)."""
     touched = draws.permutation(len(labels))[: count_of(len(labels), rate)]
     noisy = labels.copy()
     noisy[touched] = draws.integers(classes, size=len(labels))[: len(touched)]
@@ -59,7 +59,7 @@ def _pair_flip(labels: np.ndarray, classes: int, rate: float, draws: np.random.G
 
 
 def _by_matrix(labels: np.ndarray, classes: int, matrix: list[list[float]], draws: np.random.Generator) -> np.ndarray:
-    """Each label drawn by its true class's column.
+    """Each label sampled from the column of its true class.
 
     matrix[s][y] = P(label=s | true_label=y), so columns sum to 1 (cleanlab's convention).
     """

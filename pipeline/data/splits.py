@@ -1,9 +1,9 @@
-"""Which training examples are kept, and which of them are held out for validation."""
+"""Which training examples are used, and which of them are held out for validation."""
 
 import numpy as np
 
-from pipeline.data.sampling import count_of, stream
 from pipeline.errors import UserError
+from pipeline.runs.sampling import count_of, stream
 
 
 def training_subset(n: int, count: int) -> np.ndarray:

@@ -1,7 +1,7 @@
-"""Action units in images, videos and from cameras, by LiteRT and without TensorFlow (docs/detect.md).
+"""Action units in images, in videos and from cameras, with LiteRT and without TensorFlow (docs/detect.md).
 
 from pipeline.detect import Detector
-faces = Detector("tflite_out/synthetic_faces").frame(image)
+faces = Detector("tflite_out/synthetic_faces").image(image)
 """
 
 import os
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pipeline.detect.detector import Detector, Face, FaceSettings
 
-# Read by OpenCV when it is loaded: a damaged header must not ask for gigabytes, nor a video file for a web page.
+# OpenCV reads these when it is loaded: a damaged header must not allocate gigabytes, nor a video file open a web page.
 os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(2**28))
 os.environ.setdefault("OPENCV_FFMPEG_CAPTURE_OPTIONS", "protocol_whitelist;file")
 
@@ -18,7 +18,7 @@ __all__ = ["Detector", "Face", "FaceSettings"]
 
 
 def __getattr__(name: str) -> object:
-    """The public classes, loaded with their libraries when they are first asked for: `--help` needs none of them."""
+    """The public classes; OpenCV and LiteRT are loaded with the first of them, so `--help` needs neither."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from pipeline.detect import detector

@@ -1,23 +1,23 @@
-"""`python -m pipeline.detect`: exit codes, and what native libraries must not say."""
+"""`python -m pipeline.detect`: exit codes, and silence from native libraries."""
 
 import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from pipeline.cli import stderr_to
 from pipeline.detect.arguments import parse_arguments
 from pipeline.errors import RunFailed, UserError
-from pipeline.native_log import stderr_to
-from pipeline.stopping import StopFlag, Stopped
+from pipeline.runs.stopping import StopFlag, Stopped
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """The exit code: 0 done, 1 not everything could be read or written, 2 wrong input, 128 + signal if stopped."""
+    """The exit code: 0 done, 1 not everything could be read or written, 2 invalid input, 128 + signal if stopped."""
     arguments = parse_arguments(argv)
     with stderr_to(Path(os.devnull)) as terminal:
         try:
             with StopFlag() as stop:
-                from pipeline.detect.command import detect  # takes a moment
+                from pipeline.detect.command import detect  # loads OpenCV and LiteRT
 
                 detect(arguments, terminal, stop)
         except UserError as error:
@@ -27,9 +27,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(f"failed: {error}", file=terminal)
             return 1
         except Stopped as stopped:
-            print(f"{stopped}; what was written is valid", file=terminal)
+            print(f"{stopped}; everything written so far is valid", file=terminal)
             return 128 + stopped.signum
-        except BrokenPipeError:  # the reader of a pipe has seen enough
+        except BrokenPipeError:  # the reader of the pipe has closed it
             return 0
     return 0
 

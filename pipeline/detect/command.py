@@ -1,10 +1,11 @@
-"""What `python -m pipeline.detect` does with its arguments."""
+"""What `python -m pipeline.detect` does with its arguments: check them, run the detector, write the outputs."""
 
 import argparse
 import itertools
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TextIO
 
@@ -12,25 +13,23 @@ import cv2
 
 from pipeline.detect.arguments import OVER_TIME
 from pipeline.detect.detector import Detector, FaceSettings
-from pipeline.detect.inputs import Inputs, find_inputs
-from pipeline.detect.lines import STDOUT
-from pipeline.detect.originals import Originals
-from pipeline.detect.outputs import Output
+from pipeline.detect.frames import MAX_RATE, Unreadable, VideoFrames, image_of
+from pipeline.detect.inputs import Inputs, Originals, Source, find_inputs
+from pipeline.detect.outputs import STDOUT, CsvRows, JsonRows, Observation, Output
 from pipeline.detect.overlay import make_overlay
-from pipeline.detect.progress import Progress
-from pipeline.detect.rows import CsvRows, JsonRows
+from pipeline.detect.progress import Progress, counted
 from pipeline.detect.timeline import Timeline
-from pipeline.detect.watch import Watch
 from pipeline.errors import RunFailed, UserError
-from pipeline.stopping import StopFlag
+from pipeline.runs.stopping import StopFlag
 
 OUTPUTS = ("csv", "jsonl", "overlay", "timeline")
 
 
 def detect(arguments: argparse.Namespace, terminal: TextIO, stop: StopFlag) -> None:
-    """Look at all inputs and write what is asked for.
+    """Process all inputs and write the outputs asked for.
 
-    Raises UserError, RunFailed if an input could not be read whole, Stopped, BrokenPipeError if the reader of a pipe is gone.
+    Raises UserError, RunFailed if an input could not be read completely, Stopped, and BrokenPipeError if the reader of a
+    pipe has closed it.
     """
     check(arguments)
     detector = Detector(
@@ -45,9 +44,9 @@ def detect(arguments: argparse.Namespace, terminal: TextIO, stop: StopFlag) -> N
     inputs = originals.keep(find_inputs(arguments.inputs, stop.check))
     check_inputs(arguments, inputs)
     progress = Progress(terminal)
-    watch = Watch(detector, inputs, arguments.sequence, stop.check, progress.warn)
-    observations = iter(watch)
-    first = list(itertools.islice(observations, 1))  # wrong input is known before an output exists
+    observer = Observer(detector, inputs, arguments.sequence, stop.check, progress.warn)
+    observations = iter(observer)
+    first = list(itertools.islice(observations, 1))  # invalid input is reported before an output exists
     with ExitStack() as stack:
         outputs = [*make_outputs(arguments, inputs, detector, originals), progress]
         for output in outputs:
@@ -55,10 +54,39 @@ def detect(arguments: argparse.Namespace, terminal: TextIO, stop: StopFlag) -> N
         for seen in itertools.chain(first, observations):
             for output in outputs:
                 output.end() if seen is None else output.write(seen)
-    if watch.failures:
-        raise RunFailed(
-            f"{watch.failures} input{'s' * (watch.failures != 1)} could not be read whole; the rest is done"
-        )
+    if observer.failures:
+        raise RunFailed(f"{counted(observer.failures, 'input')} could not be read completely; the rest is done")
+
+
+def check(arguments: argparse.Namespace) -> None:
+    """Raise UserError for arguments that contradict each other; set the default output."""
+    for option in OUTPUTS:
+        if getattr(arguments, option) == "":
+            raise UserError(f"--{option}: its name is empty. Name a file")
+    if not any(getattr(arguments, option) for option in OUTPUTS):
+        arguments.csv = STDOUT
+    if arguments.csv == arguments.jsonl == STDOUT:
+        raise UserError("--csv - and --jsonl -: only one of them can go to stdout")
+    files = [os.path.realpath(name) for name in output_files(arguments)]
+    if len(set(files)) < len(files):
+        raise UserError("two outputs have the same name")
+    if arguments.sequence is not None and not 0 < arguments.sequence <= MAX_RATE:
+        raise UserError(f"--sequence must be frames per second, at most {MAX_RATE}, not {arguments.sequence}")
+
+
+def output_files(arguments: argparse.Namespace) -> list[str]:
+    """The names of the outputs asked for, without stdout."""
+    names = [getattr(arguments, option) for option in OUTPUTS]
+    return [name for name in names if name and name != STDOUT]
+
+
+def check_inputs(arguments: argparse.Namespace, inputs: Inputs) -> None:
+    """Raise UserError if an option that needs a video is given with single images, or --sequence with a video."""
+    asked = [name for name, default in OVER_TIME.items() if getattr(arguments, name) != default]
+    if asked and inputs.kinds == {"image"} and arguments.sequence is None:
+        raise UserError(f"--{asked[0]} needs a video; if these images are the frames of one, add --sequence FPS")
+    if arguments.sequence is not None and "image" not in inputs.kinds:
+        raise UserError("--sequence FPS is for images; a video has its own frame rate")
 
 
 def make_outputs(
@@ -77,36 +105,75 @@ def make_outputs(
 
 
 def name_columns(inputs: Inputs) -> list[str]:
-    """`image` if there may be images, `video` if a video is not alone."""
+    """`image` if there may be images, `video` unless a single video is the only input."""
     return [kind for kind in ("image", "video") if kind in inputs.kinds and (kind == "image" or not inputs.single)]
 
 
-def check(arguments: argparse.Namespace) -> None:
-    """Raise UserError for arguments that do not go together; set the default output."""
-    for option in OUTPUTS:
-        if getattr(arguments, option) == "":
-            raise UserError(f"--{option}: its name is empty. Name a file")
-    if not any(getattr(arguments, option) for option in OUTPUTS):
-        arguments.csv = STDOUT
-    if arguments.csv == arguments.jsonl == STDOUT:
-        raise UserError("--csv - and --jsonl -: only one of them can have stdout")
-    files = [os.path.realpath(name) for name in output_files(arguments)]
-    if len(set(files)) < len(files):
-        raise UserError("two outputs have the same name")
-    if arguments.sequence is not None and not 0 < arguments.sequence <= 1000:
-        raise UserError(f"--sequence takes frames a second, not {arguments.sequence}")
+@dataclass
+class Observer:
+    """Runs the detector over all inputs.
 
+    `sequence` is the frame rate if the images are the frames of one video, None if each stands alone. `check` is called
+    before every frame and may raise. `warn` is told what cannot be read, `failures` counts it.
+    """
 
-def output_files(arguments: argparse.Namespace) -> list[str]:
-    """The names of the outputs asked for, without stdout."""
-    names = [getattr(arguments, option) for option in OUTPUTS]
-    return [name for name in names if name and name != STDOUT]
+    detector: Detector
+    inputs: Inputs
+    sequence: float | None
+    check: Callable[[], None]
+    warn: Callable[[str], None]
+    failures: int = field(default=0, init=False)
+    images: int = field(default=0, init=False)
 
+    def __iter__(self) -> Iterator[Observation | None]:
+        """Observations in order; None at the end of a video or of all images. Raises UserError.
 
-def check_inputs(arguments: argparse.Namespace, inputs: Inputs) -> None:
-    """Raise UserError if something over time is asked of single images."""
-    asked = [name for name, default in OVER_TIME.items() if getattr(arguments, name) != default]
-    if asked and inputs.kinds == {"image"} and arguments.sequence is None:
-        raise UserError(f"--{asked[0]} needs a video; if these images are the frames of one, add --sequence FPS")
-    if arguments.sequence is not None and "image" not in inputs.kinds:
-        raise UserError("--sequence FPS is for images; a video has its own frame rate")
+        A source that cannot be read gives an observation without an image, or UserError if it is the only one.
+        """
+        for source in self.inputs.sources:
+            self.check()
+            if source.kind == "image":
+                yield self._image(source)
+            else:
+                yield from self._video(source)
+                yield None
+        if self.images:
+            yield None
+
+    def _image(self, source: Source) -> Observation:
+        self.images += 1
+        time = None if self.sequence is None else (self.images - 1) / self.sequence
+        try:
+            image = image_of(source)
+        except Unreadable as error:
+            return self._failed(source, self.images, time, error)
+        faces = self.detector.image(image) if time is None else self.detector.frame(image, time)
+        return Observation(source, self.images, time, image, faces, self.sequence, self.inputs.count)
+
+    def _video(self, source: Source) -> Iterator[Observation]:
+        self.detector.reset()
+        try:
+            video = VideoFrames(source)
+        except Unreadable as error:
+            yield self._failed(source, 0, None, error)
+            return
+        try:
+            for frame in video:
+                self.check()
+                faces = self.detector.frame(frame.image, frame.timestamp)
+                yield Observation(source, frame.number, frame.timestamp, frame.image, faces, video.rate, video.count)
+        except Unreadable as error:
+            self._count(error)
+        finally:
+            video.close()
+        self.detector.reset()
+
+    def _failed(self, source: Source, number: int, time: float | None, error: Unreadable) -> Observation:
+        if self.inputs.single:
+            raise UserError(str(error)) from error
+        self._count(error)
+        return Observation(source, number, time, None, [], error=str(error))
+
+    def _count(self, error: Unreadable) -> None:
+        self.failures += 1
+        self.warn(str(error))

@@ -1,11 +1,11 @@
-"""What to look at: images, folders, globs, videos, cameras and lists, one source after the other."""
+"""The inputs that names stand for (files, folders, patterns, cameras, a list on stdin), and files no output may overwrite."""
 
 import glob
 import os
 import re
 import selectors
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -19,12 +19,12 @@ VIDEO_ENDINGS = frozenset(
 )
 IMAGE_STARTS = (b"\xff\xd8", b"\x89PNG", b"BM", b"GIF8", b"II*\0", b"MM\0*")
 LIST = "-"
-WAIT_SECONDS = 0.2  # between two looks at whether the user wants to stop
+WAIT_SECONDS = 0.2  # between two checks whether the user wants to stop
 
 
 @dataclass(frozen=True)
 class Source:
-    """Something to look at: its kind, and its path, or the number of a camera; `short` is its path below a named folder."""
+    """An input: its kind, its path or the number of a camera; `short` is its path below the folder that was named."""
 
     kind: Literal["image", "video", "camera"]
     name: str
@@ -33,7 +33,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Inputs:
-    """All sources; `kinds` are those that may come, `single` that there is just one."""
+    """All sources; `kinds` are those that may occur, `single` means there is exactly one."""
 
     sources: Sequence[Source] | Iterator[Source]
     kinds: frozenset[str]
@@ -41,15 +41,15 @@ class Inputs:
 
     @property
     def count(self) -> int | None:
-        """How many sources there are, None if nobody knows yet."""
+        """The number of sources, None if not known yet."""
         return len(self.sources) if isinstance(self.sources, list) else None
 
 
 def find_inputs(names: Sequence[str], waiting: Callable[[], None] = lambda: None) -> Inputs:
-    """What the names on the command line mean; `waiting` is called again and again while a list on stdin pauses.
+    """The sources that the names on the command line stand for; `waiting` is called repeatedly while stdin is read.
 
     Raises:
-        UserError: a name stands for nothing, or `-` does not stand alone.
+        UserError: a name stands for nothing, or `-` is not the only one.
     """
     if LIST in names:
         if len(names) > 1:
@@ -60,25 +60,25 @@ def find_inputs(names: Sequence[str], waiting: Callable[[], None] = lambda: None
 
 
 def is_utf8(name: str) -> bool:
-    """Whether native libraries can be given the name of a file."""
+    """Whether a file name can be passed to native libraries."""
     return not any("\ud800" <= letter <= "\udfff" for letter in name)
 
 
 def _expand(name: str) -> list[Source]:
     if not name:
-        raise UserError("an input's name is empty. The current folder is named by a dot: .")
+        raise UserError("an input's name is empty. For the current folder, write a dot: .")
     if re.fullmatch(r"\d{1,3}", name):
         return [Source("camera", name, f"camera{name}")]
     path = Path(name)
     if os.path.exists(path):
-        return _there(path)
+        return _existing(path)
     found = sorted(glob.glob(name, recursive=True), key=natural)
     if not found:
-        raise UserError(f"{name}: no such file, folder or pattern. A camera is named by its number: 0")
-    return [source for match in found for source in _there(Path(match))]
+        raise UserError(f"{name}: no such file, folder or pattern. For a camera, give its number: 0")
+    return [source for match in found for source in _existing(Path(match))]
 
 
-def _there(path: Path) -> list[Source]:
+def _existing(path: Path) -> list[Source]:
     return _of_folder(path) if path.is_dir() else [_of_file(str(path))]
 
 
@@ -99,7 +99,7 @@ def _of_file(name: str, short: str | None = None) -> Source:
 
 
 def _is_image(path: Path) -> bool:
-    """By its ending, or if that says nothing, by its first bytes."""
+    """Judged by its ending, or by its first bytes if the ending is unknown."""
     if path.suffix.lower() in IMAGE_ENDINGS | VIDEO_ENDINGS:
         return path.suffix.lower() in IMAGE_ENDINGS
     try:
@@ -116,11 +116,11 @@ def natural(name: str) -> list:
 
 
 def _listed(waiting: Callable[[], None]) -> Iterator[Source]:
-    """A source for every path on stdin, one a line, as they come."""
+    """A source for every path on stdin, one per line, as they arrive."""
     for line in _lines(0, waiting):
         name = os.fsdecode(line).strip("\r\n")
         if "\0" in name:
-            raise UserError("the list on stdin holds zero bytes. It takes one path a line: find without -print0")
+            raise UserError("the list on stdin contains zero bytes. Write one path per line: find without -print0")
         if name:
             yield _of_file(name)
 
@@ -128,7 +128,7 @@ def _listed(waiting: Callable[[], None]) -> Iterator[Source]:
 def _lines(descriptor: int, waiting: Callable[[], None]) -> Iterator[bytes]:
     rest = b""
     with selectors.DefaultSelector() as selector:
-        ready = _watch(selector, descriptor)
+        ready = _readiness(selector, descriptor)
         while True:
             waiting()
             if not ready():
@@ -141,10 +141,69 @@ def _lines(descriptor: int, waiting: Callable[[], None]) -> Iterator[bytes]:
                 return
 
 
-def _watch(selector: selectors.BaseSelector, descriptor: int) -> Callable[[], bool]:
-    """Whether there is something to read; files, which cannot be waited for, always have."""
+def _readiness(selector: selectors.BaseSelector, descriptor: int) -> Callable[[], bool]:
+    """A function that tells whether there is something to read; always true for files, which cannot be waited for."""
     try:
         selector.register(descriptor, selectors.EVENT_READ)
     except PermissionError:
         return lambda: True
     return lambda: bool(selector.select(WAIT_SECONDS))
+
+
+class Originals:
+    """The files that must not be overwritten: the model's and, as they arrive, the inputs.
+
+    `outputs` are the files named on the command line.
+    """
+
+    def __init__(self, model_files: Iterable[Path], outputs: Iterable[str]):
+        self._owners = {_identity(path): "a file of the model" for path in model_files}
+        self._outputs, self._written = tuple(outputs), set()
+
+    def keep(self, inputs: Inputs) -> Inputs:
+        """The same inputs; each is remembered now, or when a list on stdin names it.
+
+        Raises UserError, now or then, if an output is an original.
+        """
+        if inputs.count is None:
+            self._check_outputs()
+            return replace(inputs, sources=self._kept(inputs.sources))
+        for source in inputs.sources:
+            self._add(source)
+        self._check_outputs()
+        return inputs
+
+    def check(self, path: str | Path) -> None:
+        """Raise UserError if writing to the path would replace an original."""
+        owner = self._owners.get(_identity(path))
+        if owner:
+            raise UserError(f"{path}: would overwrite {owner}. Choose another place for the output")
+
+    def note_written(self, path: Path) -> None:
+        """Remember what the run itself wrote: it must not be an input."""
+        self._written.add(os.path.realpath(path))
+
+    def _kept(self, sources: Iterable[Source]) -> Iterator[Source]:
+        for source in sources:
+            if os.path.realpath(source.name) in self._written:
+                raise UserError(f"{source.name}: named as an input, but this run has written it. Choose another output")
+            self._add(source)
+            self._check_outputs()
+            yield source
+
+    def _add(self, source: Source) -> None:
+        if source.kind != "camera":
+            self._owners.setdefault(_identity(source.name), "an input")
+
+    def _check_outputs(self) -> None:
+        for name in self._outputs:
+            self.check(name)
+
+
+def _identity(path: str | Path) -> tuple[int, int] | str:
+    """The same for all names of one file, links among them."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return os.path.realpath(path)
+    return status.st_dev, status.st_ino

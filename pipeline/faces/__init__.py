@@ -1,1 +1,1 @@
-"""Faces in images: reading files, finding a face, cutting it out as the networks were trained on it (no TensorFlow)."""
+"""Faces in images: reading files, finding and tracking faces, cropping them as in training (no TensorFlow)."""

@@ -1,7 +1,7 @@
 """BlazeFace, short range: faces with their eyes in an image, by LiteRT.
 
 Bazarevsky et al. 2019, "BlazeFace: Sub-millisecond Neural Face Detection on Mobile GPUs". The network is MediaPipe's
-(blaze_face_short_range.tflite, Apache-2.0, see NOTICE); it is meant for faces that fill a fifth of the image or more.
+(blaze_face_short_range.tflite, Apache-2.0, see NOTICE), made for faces that fill at least a fifth of the image.
 """
 
 import math
@@ -17,16 +17,16 @@ from pipeline.faces.crop import Square, sample
 
 SIDE = 128  # of the network's input, in pixels
 LAYERS = ((16, 2), (8, 6))  # grids of anchors: cells a side, anchors a cell
-MARGINS = (1.0, 1.6)  # side of the square put into the network, image = 1: a face that fills the image needs room
+MARGINS = (1.0, 1.6)  # side of the square fed to the network, image = 1: a face that fills the image needs room
 CLOSER = 2.0  # side of the second look, width of the face's box = 1
-LARGEST_LOGIT = 100.0
+MAX_LOGIT = 100.0
 
 
 @dataclass(frozen=True)
 class Detection:
     """A face in pixels of the image: box (x, y, width, height), eye centres (x, y), and its probability.
 
-    The eyes are the subject's: the right eye is at the image's left.
+    The eyes are the subject's: the right eye is on the left of the image.
     """
 
     box: tuple[float, float, float, float]
@@ -36,7 +36,10 @@ class Detection:
 
 
 class FaceDetector:
-    """Finds faces; one detector serves one thread. `threshold` is the least probability of a face."""
+    """Finds faces; one detector serves one thread.
+
+    `threshold` is the minimum probability of a face, `overlap` the minimum intersection over union of two boxes of one face.
+    """
 
     def __init__(self, threshold: float = 0.5, overlap: float = 0.3):
         content = resources.files("pipeline.faces").joinpath("blaze_face_short_range.tflite").read_bytes()
@@ -50,7 +53,7 @@ class FaceDetector:
     def detect(self, image: np.ndarray) -> list[Detection]:
         """The faces in an RGB image uint8 (H, W, 3), the most probable first; [] if there is none.
 
-        Every face is looked at a second time, enlarged, which places its eyes more exactly.
+        Every face is looked at again, enlarged, which locates its eyes more precisely.
         """
         for square in wholes(*image.shape[:2]):
             found = self.look(image, square)
@@ -59,15 +62,15 @@ class FaceDetector:
         return []
 
     def look(self, image: np.ndarray, square: Square) -> list[Detection]:
-        """The faces in a square of the image uint8 (H, W, 3), the most probable first; black is around the image.
+        """The faces in a square of the image uint8 (H, W, 3), the most probable first; outside is black.
 
-        In a turned square the network sees turned faces upright. Boxes are upright in the image, whatever the square's angle.
+        In a rotated square the network sees rotated faces upright. Boxes are upright in the image at any angle.
         """
         faces = self._faces(image, square)
         return [_detection(_in_image(points.reshape(-1, 2) / SIDE - 0.5, square), score) for points, score in faces]
 
     def _closer(self, image: np.ndarray, face: Detection) -> Detection:
-        """The face as it is seen in a square twice as wide as its box; the same if none is seen there."""
+        """The face as seen in a square twice as wide as its box; unchanged if none is seen there."""
         found = self.look(image, around(face))
         return found[0] if found else face
 
@@ -75,7 +78,7 @@ class FaceDetector:
         return self._interpreter.get_tensor(output).shape[-1]
 
     def _faces(self, image: np.ndarray, square: Square) -> list[tuple[np.ndarray, float]]:
-        """Faces (16,) in input pixels, see `decode`, and their scores."""
+        """Faces (16,) in input pixels (see `decode`) and their scores."""
         pixels = sample(image, square, SIDE, cv2.BORDER_CONSTANT)
         self._interpreter.set_tensor(self._input, pixels[None].astype(np.float32) / np.float32(127.5) - np.float32(1))
         self._interpreter.invoke()
@@ -84,7 +87,7 @@ class FaceDetector:
 
 
 def wholes(height: int, width: int) -> list[Square]:
-    """Squares that hold the whole image: just so, and with room around it."""
+    """Squares that contain the whole image: tightly, and with room around it."""
     return [Square(width / 2, height / 2, margin * max(height, width)) for margin in MARGINS]
 
 
@@ -117,9 +120,9 @@ def decode(points: np.ndarray) -> np.ndarray:
 
 
 def merge(faces: np.ndarray, scores: np.ndarray, threshold: float, overlap: float) -> list[tuple[np.ndarray, float]]:
-    """Faces (16,) with their scores, best first: each the mean, weighted by score, of those that overlap the best.
+    """Faces (16,) with their scores, best first: each the score-weighted mean of those that overlap the best.
 
-    `overlap` is the least intersection over union of two boxes of one face. Bazarevsky et al. 2019, sec. 3.3.
+    `overlap` is the minimum intersection over union of two boxes of one face. Bazarevsky et al. 2019, sec. 3.3.
     """
     keep = scores >= threshold
     order = np.argsort(-scores[keep], kind="stable")
@@ -141,13 +144,13 @@ def _intersection_over_union(face: np.ndarray, faces: np.ndarray) -> np.ndarray:
 
 
 def _probability(logits: np.ndarray) -> np.ndarray:
-    return 1 / (1 + np.exp(-np.clip(logits.astype(np.float64), -LARGEST_LOGIT, LARGEST_LOGIT)))
+    return 1 / (1 + np.exp(-np.clip(logits.astype(np.float64), -MAX_LOGIT, MAX_LOGIT)))
 
 
 def _in_image(places: np.ndarray, square: Square) -> np.ndarray:
     """Positions (8, 2) in the image of those in a square (side 1, centre 0), the first two being a box's corners.
 
-    The box is turned about its own centre to be upright again.
+    The box is rotated about its own centre to be upright again.
     """
     centre = np.array([square.x, square.y])
     if not square.angle:

@@ -1,7 +1,7 @@
-"""How a face is cut out of an image: the recipe that training and the device share.
+"""How a face is cropped from an image: the recipe that training and the device share.
 
 Coordinates are continuous: pixel (column i, row j) covers [i, i + 1) x [j, j + 1), its centre is (i + 0.5, j + 0.5).
-Landmarks are given in that system too.
+Landmarks use the same coordinates.
 
 The crop is a square with a centre, a side and an angle. Row v and column u of a crop of S pixels show the image at
 
@@ -10,7 +10,7 @@ The crop is a square with a centre, a side and an angle. Row v and column u of a
 If one crop pixel covers more than one image pixel, every crop pixel is the mean of k x k samples, k = ceil(side / S): the
 square is sampled at k * S points a side and averaged in blocks. Samples are bilinear between the centres of the four
 nearest pixels; outside the image, its nearest edge pixel counts. Samples and means are rounded to 8 bits. Grey is
-0.299 R + 0.587 G + 0.114 B of the finished crop. `docs/bp4d.md` says the same in words, with the arithmetic checked.
+0.299 R + 0.587 G + 0.114 B of the finished crop. `docs/bp4d.md` describes the same in words.
 """
 
 import math
@@ -28,7 +28,7 @@ Point = Sequence[float]  # x and y in pixels
 
 @dataclass(frozen=True)
 class Square:
-    """A square in an image: its centre and side in pixels, and how far it is turned clockwise, in radians."""
+    """A square in an image: its centre and side in pixels, and its clockwise rotation in radians."""
 
     x: float
     y: float
@@ -51,7 +51,7 @@ class CropRecipe:
         return self.size, self.size, 1 if self.grey else 3
 
     def to_dict(self) -> dict:
-        """What the sidecar of a model keeps."""
+        """The recipe as stored in a model's sidecar."""
         return asdict(self)
 
     @classmethod
@@ -60,7 +60,7 @@ class CropRecipe:
         return cls(**{field.name: values[field.name] for field in fields(cls)})
 
     def from_eyes(self, right: Point, left: Point) -> Square:
-        """The square around a face by its eyes' centres; the subject's right eye is at the image's left."""
+        """The square around a face by its eyes' centres; the subject's right eye is on the left of the image."""
         across = (left[0] - right[0], left[1] - right[1])
         side, angle = self.side * math.hypot(*across), math.atan2(across[1], across[0])
         below = (0.5 - self.eye_line) * side  # from the eyes to the centre, along the face
@@ -69,7 +69,7 @@ class CropRecipe:
         return Square(x, y, side, angle)
 
     def from_box(self, box: Sequence[float]) -> Square:
-        """The upright square around a face by its box (x, y, width, height), with eyes where they usually are in it."""
+        """The upright square around a face by its box (x, y, width, height), assuming the usual position of the eyes."""
         x, y, width, height = box
         eyes_x, eyes_y = x + width / 2, y + BOX_EYE_LINE * height
         half = BOX_EYE_DISTANCE * width / 2
@@ -86,7 +86,7 @@ class CropRecipe:
 
 
 def sample(image: np.ndarray, square: Square, size: int, border: int = cv2.BORDER_REPLICATE) -> np.ndarray:
-    """The square as uint8 (size, size, C) of an image uint8 (H, W, C), averaged where it gets smaller."""
+    """The square as uint8 (size, size, C) of an image uint8 (H, W, C), averaged where it shrinks."""
     samples = max(1, math.ceil(square.side / size))
     large = cv2.warpAffine(
         image,

@@ -9,11 +9,11 @@ JPEG_START, JPEG_SCAN, JPEG_END = b"\xff\xd8", b"\xff\xda", b"\xff\xd9"
 
 
 class UnreadableImage(ValueError):
-    """A file is no image, or only a part of one."""
+    """A file is not an image, or only part of one."""
 
 
 def read_image(path: Path) -> np.ndarray:
-    """The image uint8 (H, W, 3), RGB, in an image file; raises UnreadableImage, also if the file is not there."""
+    """The image uint8 (H, W, 3), RGB, in an image file; raises UnreadableImage, also if the file is missing."""
     try:
         return decode_image(path.read_bytes())
     except OSError as error:
@@ -23,10 +23,10 @@ def read_image(path: Path) -> np.ndarray:
 def decode_image(content: bytes) -> np.ndarray:
     """The image uint8 (H, W, 3), RGB, in the content of an image file.
 
-    Grey and CMYK become RGB, 16 bits become 8, and an image that its EXIF data turn is turned.
+    Grey and CMYK become RGB, 16 bits become 8, and EXIF rotation is applied.
 
     Raises:
-        UnreadableImage: no image, or a JPEG that ends early (decoders fill the rest with grey and say nothing).
+        UnreadableImage: not an image, or a JPEG that ends early (decoders silently fill the rest with grey).
     """
     if content.startswith(JPEG_START) and content.find(JPEG_END, content.rfind(JPEG_SCAN)) < 0:
         raise UnreadableImage("the JPEG ends early")

@@ -1,4 +1,4 @@
-"""Faces of every size and turn in an image: BlazeFace in ever smaller squares, then once more close up."""
+"""Faces of every size and rotation in an image: BlazeFace in ever smaller squares, then again close up."""
 
 import math
 
@@ -8,17 +8,17 @@ import numpy as np
 from pipeline.faces.blazeface import Detection, FaceDetector, around, wholes
 from pipeline.faces.crop import Square
 
-LEAST_WIDTH = 1 / 8  # of a face that BlazeFace finds, side of the square = 1
+MIN_WIDTH = 1 / 8  # of a face that BlazeFace finds, side of the square = 1
 SQUARE_PIXELS = 256  # side to which a larger square is shrunk before BlazeFace looks into it
 SAME_FACE = 0.6  # common area of two boxes of one face, smaller box = 1
-SURE = 0.8  # a face seen with less is looked at upside down too
+SURE = 0.8  # a face seen with a lower probability is also looked at upside down
 CLOSE_LOOKS = 2
 
 
 def find_faces(detector: FaceDetector, image: np.ndarray, smallest: float, least: float) -> list[Detection]:
     """All faces at least `smallest` pixels wide in an RGB image uint8 (H, W, 3), the largest first.
 
-    `least` is the least probability of a face seen close up.
+    `least` is the minimum probability of a face seen close up.
     """
     coarse = next((found for whole in wholes(*image.shape[:2]) if (found := look(detector, image, whole))), [])
     for square in squares(*image.shape[:2], smallest):
@@ -29,17 +29,17 @@ def find_faces(detector: FaceDetector, image: np.ndarray, smallest: float, least
 
 
 def squares(height: int, width: int, smallest: float) -> list[Square]:
-    """Squares of half, a quarter, ... of the longer side, overlapping by half, down to what shows a face `smallest` wide."""
+    """Squares of half, a quarter, ... of the longer side, overlapping by half, small enough for a face `smallest` wide."""
     found: list[Square] = []
     side = max(height, width)
-    while side > smallest / LEAST_WIDTH:
+    while side > smallest / MIN_WIDTH:
         side /= 2
         found += [Square(x, y, side) for y in _centres(height, side) for x in _centres(width, side)]
     return found
 
 
 def look(detector: FaceDetector, image: np.ndarray, square: Square) -> list[Detection]:
-    """As `detector.look`, but a large square is shrunk first: as good for BlazeFace, and sooner done."""
+    """As `detector.look`, but a large square is shrunk first: as good for BlazeFace, and faster."""
     if square.side < 1:
         return []
     scale = SQUARE_PIXELS / square.side
@@ -56,9 +56,9 @@ def look(detector: FaceDetector, image: np.ndarray, square: Square) -> list[Dete
 
 
 def settle(detector: FaceDetector, image: np.ndarray, face: Detection) -> Detection | None:
-    """The face as it is seen close up in a square turned with it; None if nothing is seen there.
+    """The face as seen close up in a square rotated with it; None if nothing is seen there.
 
-    BlazeFace takes a face that stands on its head for an upright one, with little certainty: the better of both counts.
+    BlazeFace takes an upside-down face for an upright one with a low probability: the better of both looks counts.
     """
     for _ in range(CLOSE_LOOKS):
         angles = [tilt(face)] if face.score >= SURE else [tilt(face), tilt(face) + math.pi]
@@ -70,12 +70,12 @@ def settle(detector: FaceDetector, image: np.ndarray, face: Detection) -> Detect
 
 
 def tilt(face: Detection) -> float:
-    """How far the face is turned clockwise, in radians, by its eyes."""
+    """The clockwise rotation of the face in radians, by its eyes."""
     return math.atan2(face.left_eye[1] - face.right_eye[1], face.left_eye[0] - face.right_eye[0])
 
 
 def distinct(faces: list[Detection]) -> list[Detection]:
-    """The faces, most probable first, without those that mostly lie in a more probable one."""
+    """The faces, most probable first, without those that mostly lie inside a more probable one."""
     kept: list[Detection] = []
     for face in sorted(faces, key=lambda face: -face.score):
         if all(common_share(face.box, other.box) < SAME_FACE for other in kept):
@@ -92,7 +92,7 @@ def common_share(one: tuple, other: tuple) -> float:
 
 
 def _centres(length: int, side: float) -> list[float]:
-    """Centres of intervals of `side` that cover [0, length], at most half of it apart."""
+    """Centres of intervals of length `side` that cover [0, length], at most half a side apart."""
     if side >= length:
         return [length / 2]
     steps = math.ceil(2 * (length - side) / side)

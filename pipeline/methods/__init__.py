@@ -1,9 +1,11 @@
-"""The paper's methods: each file one method, its fields the method's config schema."""
+"""The methods of the paper: one file per method, whose fields are its configuration."""
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, get_args
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 
+from pipeline.methods.base import Method
 from pipeline.methods.dropout import Dropout
 from pipeline.methods.early_stopping import EarlyStopping
 from pipeline.methods.label_smoothing import LabelSmoothing
@@ -14,5 +16,27 @@ from pipeline.methods.weight_decay import WeightDecay
 AnyMethod = Annotated[
     EarlyStopping | WeightDecay | Dropout | LabelSmoothing | Pruning | Quantization, Field(discriminator="name")
 ]
+METHODS: dict[str, type[Method]] = {
+    method.model_fields["name"].default: method for method in get_args(get_args(AnyMethod)[0])
+}
 
-__all__ = ["AnyMethod", "Dropout", "EarlyStopping", "LabelSmoothing", "Pruning", "Quantization", "WeightDecay"]
+__all__ = [
+    "METHODS",
+    "AnyMethod",
+    "Dropout",
+    "EarlyStopping",
+    "LabelSmoothing",
+    "Method",
+    "Pruning",
+    "Quantization",
+    "WeightDecay",
+    "method_from",
+]
+
+
+def method_from(fields: Mapping[str, object]) -> Method | None:
+    """The method in a recorded configuration; None if this version has no such method or field."""
+    try:
+        return METHODS[fields["name"]](**fields)
+    except (KeyError, TypeError, ValidationError):  # TypeError: the name is a list or a section
+        return None

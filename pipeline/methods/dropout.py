@@ -1,20 +1,34 @@
-"""Dropout: the paper compares rates and where the layer sits."""
+"""Dropout; the paper compares rates and positions of the layer."""
 
+from collections.abc import Iterator
 from typing import Literal
 
 from pydantic import Field, FiniteFloat
 
 from pipeline.methods.base import Method
+from pipeline.settings import Conflict
 
 
 class Dropout(Method):
-    """Drop activations at random in training."""
+    """Drop random activations in training."""
 
     name: Literal["dropout"] = "dropout"
     rate: FiniteFloat = Field(0.1, ge=0, lt=1, description="Share of the activations dropped (paper: 0.1).")
     position: Literal["head", "blocks", "stages"] = Field(
         "head", description="Before the last layer, in every block, or after every stage."
     )
+
+    @property
+    def title(self) -> str:
+        """Such as `dropout 0.1`."""
+        return f"dropout {self.rate}"
+
+    def conflicts(self, experiment) -> Iterator[Conflict]:
+        """A position that the encoder does not have."""
+        encoder = getattr(experiment.model, "encoder", "small_resnet")
+        if self.position != "head" and encoder != "small_resnet":
+            message = f"{encoder} has dropout in its heads only. Use head, or small_resnet"
+            yield Conflict(("position",), message, (("model", "encoder"),))
 
     def model_options(self) -> dict:
         """`dropout_rate` and `dropout_position` for the network builder."""

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field, FiniteFloat
 
 from pipeline.methods.base import Method
+from pipeline.settings import Conflict
 
 Line = Mapping[str, object]
 
@@ -20,6 +21,31 @@ class EarlyStopping(Method):
         "val_loss", description="Metric on the noisy validation split that has to improve."
     )
     min_delta: FiniteFloat = Field(0.0, ge=0, description="Smallest change that counts as an improvement.")
+
+    @property
+    def short_title(self) -> str:
+        """`early stop`."""
+        return "early stop"
+
+    def conflicts(self, experiment) -> Iterator[Conflict]:
+        """A monitored metric that is not measured, or a missing validation split."""
+        data = experiment.data
+        if self.monitor not in ("val_loss", data.validation_metric):
+            message = f"is not measured for {data.name}. Use val_loss or {data.validation_metric}"
+            yield Conflict(("monitor",), message, (("data", "name"),))
+        if data.val_fraction == 0:
+            message = "early_stopping needs a validation split. Set data.val_fraction to more than 0, such as 0.1"
+            yield Conflict((), message, (("data", "val_fraction"),))
+        elif data.task == "multiclass" and data.train_examples and data.train_examples * data.val_fraction < 1:
+            message = (
+                f"early_stopping needs a validation split, but {data.val_fraction:g} of {data.train_examples} training "
+                "images is less than one. Raise data.val_fraction or data.train_examples"
+            )
+            yield Conflict((), message, (("data", "val_fraction"), ("data", "train_examples")))
+
+    def stopping_rule(self) -> "EarlyStopping":
+        """The method itself."""
+        return self
 
     def best_epoch(self, history: Sequence[Line]) -> int:
         """The 1-based epoch of the last improvement in `history`, the lines of metrics.jsonl.

@@ -1,5 +1,7 @@
-"""Structured magnitude pruning: whole filters of lowest L1 norm, progressively in training, physically at export."""
+"""Structured magnitude pruning: filters of lowest L1 norm are zeroed during training and removed at export."""
 
+import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 from weakref import WeakKeyDictionary
@@ -8,6 +10,7 @@ import numpy as np
 from pydantic import Field, FiniteFloat, model_validator
 
 from pipeline.methods.base import Method
+from pipeline.settings import Conflict
 
 if TYPE_CHECKING:
     import tf_keras
@@ -18,8 +21,8 @@ if TYPE_CHECKING:
 class Pruning(Method):
     """Removes the share `ratio` of every layer's filters (paper: 0.75) between the epochs `begin` and `end`.
 
-    The share grows with the cubic schedule of Zhu & Gupta 2017, "To prune, or not to prune", eq. 1. Filters that an
-    addition or a depthwise kernel ties together go together, ranked by the mean of their L1 norms (Li et al. 2017,
+    The share grows with the cubic schedule of Zhu & Gupta 2017, "To prune, or not to prune", eq. 1. Filters tied by
+    an addition or a depthwise kernel are removed together, ranked by the mean of their L1 norms (Li et al. 2017,
     "Pruning filters for efficient ConvNets"). What is pruned follows from the weights alone: a filter of zeros has the
     lowest norm, so it stays pruned, also after a resume.
     """
@@ -35,6 +38,20 @@ class Pruning(Method):
             raise ValueError(f"begin ({self.begin}) must be smaller than end ({self.end})")
         return self
 
+    @property
+    def title(self) -> str:
+        """Such as `75 % pruning`."""
+        return f"{100 * self.ratio:.0f} % pruning"
+
+    def conflicts(self, experiment) -> Iterator[Conflict]:
+        """A ratio that removes all filters of the narrowest layers."""
+        if getattr(experiment.model, "encoder", "small_resnet") != "small_resnet":
+            return
+        width = experiment.model.width
+        if math.floor(self.ratio * width + 1e-9) >= width:
+            message = f"{self.ratio!r} leaves no filter in layers of {width} filters (model.width). Lower it"
+            yield Conflict(("ratio",), message, (("model", "width"),))
+
     def ratio_at(self, epoch: int, epochs: int) -> float:
         """The share removed in 0-based `epoch`; the last epoch always runs at the full ratio."""
         start, stop = self.begin * epochs, min(self.end * epochs, epochs - 1)
@@ -48,7 +65,7 @@ class Pruning(Method):
         """The first epoch at the full ratio."""
         return next(epoch for epoch in range(epochs) if self.ratio_at(epoch, epochs) == self.ratio)
 
-    def before_epoch(self, model, epoch: int, epochs: int) -> bool:
+    def before_epoch(self, model: "tf_keras.Model", epoch: int, epochs: int) -> bool:
         """Choose the filters to prune from the current weights and set them to zero."""
         state = _state(model)
         chosen = masks(state.variables, state.groups, self.ratio_at(epoch, epochs))
@@ -58,7 +75,7 @@ class Pruning(Method):
         self.after_step(model)
         return False
 
-    def after_step(self, model) -> None:
+    def after_step(self, model: "tf_keras.Model") -> None:
         """Set the pruned filters to zero again."""
         state = _state(model)
         for layer, named in state.masks.items():
@@ -66,21 +83,21 @@ class Pruning(Method):
                 variable = state.variables[layer][name]
                 variable.assign(variable * mask)
 
-    def export(self, model):
-        """The network without the pruned filters, wrapped again if it is a quantized one."""
+    def export(self, model: "tf_keras.Model") -> "tf_keras.Model":
+        """The network without the pruned filters, quantized again if the model is quantized."""
         from pipeline.models.channels import shrink
 
         smaller = shrink(network_and_variables(model)[0])
-        if not _quantized(model):
+        if not _is_quantized(model):
             return smaller
         from pipeline.quantization.scheme import rewrap
 
         return rewrap(model, smaller)
 
 
-def network_and_variables(model) -> "tuple[tf_keras.Model, Variables]":
-    """The plain network and the trained variables by layer and weight name, of a plain or a quantized model."""
-    if _quantized(model):
+def network_and_variables(model: "tf_keras.Model") -> "tuple[tf_keras.Model, Variables]":
+    """The float network of a float or quantized model, and the trained variables by layer and weight name."""
+    if _is_quantized(model):
         from pipeline.quantization.model_access import float_network, variables_by_layer
 
         return float_network(model), variables_by_layer(model)
@@ -90,7 +107,7 @@ def network_and_variables(model) -> "tuple[tf_keras.Model, Variables]":
 
 
 def component_norms(variables: "Variables", groups: "ChannelGroups") -> np.ndarray:
-    """(size,) mean over the filters of each component of their L1 norms, batch norm and biases left out."""
+    """(size,) mean L1 norm of the filters in each component, without batch norm and biases."""
     total, filters = np.zeros(groups.size), np.zeros(groups.size)
     for layer, named in variables.items():
         kernel = named.get("kernel", named.get("depthwise_kernel"))
@@ -115,8 +132,8 @@ def survivors(variables: "Variables", groups: "ChannelGroups", ratio: float) -> 
 def masks(variables: "Variables", groups: "ChannelGroups", ratio: float) -> dict[str, dict[str, np.ndarray]]:
     """0/1 factors by layer and weight name: (C_in, C_out) for kernels, (C_out,) for biases, gammas and betas.
 
-    A kernel also loses the inputs that are pruned: its output is the same, and so is its quantization range
-    once they are removed physically. Depthwise kernels get (C_in, multiplier). Moving statistics have no mask.
+    Kernels are also zeroed at pruned inputs: their output does not change, and their quantization range is then the
+    same as after removal. Depthwise kernels get (C_in, multiplier). Moving statistics have no mask.
     """
     alive = survivors(variables, groups, ratio).astype(np.float32)
     chosen = {}
@@ -135,20 +152,22 @@ def _mask(name: str, alive_in: np.ndarray, alive_out: np.ndarray) -> np.ndarray:
     return alive_out
 
 
-def _quantized(model) -> bool:
-    return any(getattr(layer, "recipe", None) for layer in model.layers)
+def _is_quantized(model: "tf_keras.Model") -> bool:
+    from pipeline.quantization.model_access import recipe_of
+
+    return recipe_of(model) is not None
 
 
 @dataclass(frozen=True)
 class _State:
-    """What pruning keeps of a model: its groups, its variables, and for each variable the mask the graph reads."""
+    """The pruning state of a model: its groups, its variables, and a mask for each variable that the graph reads."""
 
     groups: "ChannelGroups"
     variables: "Variables"
     masks: "Variables"
 
 
-# Beside the model, not on it: Keras would save the masks among the model's weights.
+# Not on the model: Keras would save the masks with its weights.
 _STATES: WeakKeyDictionary = WeakKeyDictionary()
 
 

@@ -1,61 +1,62 @@
-"""Quantization-aware training with the paper's scales."""
+"""Quantization-aware training with the scales of the paper; its settings are in pipeline/quantization/settings.py."""
 
-from typing import Annotated, Literal
-
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Literal
 
 from pipeline.methods.base import Method
+from pipeline.quantization.settings import LayerBits, QuantizationSettings
+from pipeline.settings import Conflict
 
-Bits = Annotated[int, Field(ge=2, le=8)]
+if TYPE_CHECKING:
+    import tf_keras
 
-
-class LayerBits(BaseModel):
-    """Other bit widths for the layers whose name fits a pattern."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-    layers: str = Field(min_length=1, description="Glob pattern of layer names, such as s2b*_conv1.")
-    weight_bits: Bits | None = Field(None, description="Bits of these layers' weights; null keeps the default.")
-    activation_bits: Bits | None = Field(None, description="Bits of these layers' inputs; null keeps the default.")
+__all__ = ["LayerBits", "Quantization"]
 
 
-class Quantization(Method):
-    """Train with the weights and activations the device will compute with."""
+class Quantization(QuantizationSettings, Method):
+    """Train with the weights and activations that the device will use."""
 
     name: Literal["quantization"] = "quantization"
-    weight_bits: Bits = Field(4, description="Bits of the weights.")
-    activation_bits: Bits = Field(4, description="Bits of the activations, that is of the layer inputs.")
-    first_last_bits: Bits = Field(8, description="Bits of weights and activations in the first and the last layer.")
-    residual_bits: Literal[8, "same"] = Field(8, description="Bits of the residual path: 8, or as the layer's.")
-    activation_range: Literal["symmetric", "unsigned"] = Field(
-        "symmetric", description="Codes around zero (paper), or from zero up where a ReLU comes before."
-    )
-    batch_norm: Literal["keep", "fold"] = Field(
-        "keep", description="Train with batch norm beside the kernels, or quantize the kernels with it folded in."
-    )
-    warmup_epochs: int = Field(0, ge=0, description="Float epochs before quantization sets in.")
-    ema_momentum: FiniteFloat = Field(
-        0.99, ge=0, lt=1, description="Momentum of the moving average of the activation scales used for inference."
-    )
-    au_bits: dict[str, Bits] = Field(
-        {},
-        description="Bits of weights and inputs in the hidden layers of an action unit's own head, such as "
-        "{AU6: 8, default: 4}; default: every head not named.",
-    )
-    overrides: list[LayerBits] = Field([], description="Other bits for layers whose name fits a pattern.")
 
-    def wrap(self, model):
+    @property
+    def title(self) -> str:
+        """Such as `W4/A4 quantization`."""
+        return f"{self.short_title} quantization"
+
+    @property
+    def short_title(self) -> str:
+        """Such as `W4/A4`."""
+        return f"W{self.weight_bits}/A{self.activation_bits}"
+
+    def conflicts(self, experiment) -> Iterator[Conflict]:
+        """A warm-up that never ends, or bits of heads that do not exist."""
+        epochs = experiment.train.epochs
+        if self.warmup_epochs >= epochs:
+            message = f"must be less than train.epochs ({epochs}), but is {self.warmup_epochs}"
+            yield Conflict(("warmup_epochs",), message, (("train", "epochs"),))
+        if self.au_bits and getattr(experiment.model, "heads", None) != "per_au":
+            advice = "needs a network with one head per action unit. Write model: {name: au_network, heads: per_au}"
+            yield Conflict(("au_bits",), advice, (("model",),))
+        for name in experiment.data.unknown_aus(self.au_bits):
+            message = f"is not one of the action units in data.aus: {', '.join(experiment.data.au_names)}"
+            yield Conflict(("au_bits", name), message, (("data", "aus"),))
+
+    def for_dry_run(self) -> "Quantization":
+        """The method without warm-up, so that the only epoch of a dry run is quantized."""
+        return self.model_copy(update={"warmup_epochs": 0})
+
+    def wrap(self, model: "tf_keras.Model") -> "tf_keras.Model":
         """The quantization-aware copy of a float model."""
         from pipeline.quantization.scheme import quantize
 
         return quantize(model, self)
 
     def settled_from(self, epochs: int) -> int:
-        """The first epoch that is not float."""
+        """The first quantized epoch."""
         return self.warmup_epochs
 
-    def before_epoch(self, model, epoch: int, epochs: int) -> bool:
-        """Float until the warm-up is over; True where that changes the graph."""
+    def before_epoch(self, model: "tf_keras.Model", epoch: int, epochs: int) -> bool:
+        """Switch quantization on after the warm-up; True if that changes the graph."""
         if not self.warmup_epochs:
             return False
         from pipeline.quantization.model_access import set_enabled

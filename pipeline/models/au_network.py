@@ -1,4 +1,4 @@
-"""A network for action units: an encoder, global pooling, and one head for all action units or one for each."""
+"""A network for action units: an encoder, global pooling, and one common head or one head per action unit."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -9,8 +9,8 @@ from tf_keras import layers as kl
 
 from pipeline.errors import UserError
 from pipeline.models.encoders import Encoder, EncoderName
-from pipeline.models.head_names import COMMON, HIDDEN, head_layer
-from pipeline.models.residual import DropoutPosition, ResidualLayers
+from pipeline.models.resnet import DropoutPosition, ResidualLayers
+from pipeline.models.settings import COMMON, HIDDEN, head_layer
 
 Pooling = Literal["avg", "max"]
 Heads = Literal["common", "per_au"]
@@ -33,12 +33,12 @@ def au_network(
     seed: int = 1,
     batch_norm_momentum: float = 0.99,
 ) -> tf_keras.Model:
-    """Images (B, H, W, C) in [0, 1] to one logit an action unit (B, A).
+    """The network from images (B, H, W, C) in [0, 1] to one logit per action unit (B, A).
 
-    A head is Dense, ReLU, batch norm, twice, then a logit (layers AU6_dense1, AU6_relu1, AU6_norm1, ..., AU6_logit):
-    every action unit has its own batch norms with `heads` per_au. `weights` are the encoder's first weights: none (random by
-    `seed` and layer name only), imagenet, or a file. `width` and `depth` are small_resnet's, `alpha` is mobilenet_v2's.
-    Raises UserError for what an encoder cannot do: too small images, dropout inside it, missing or unfit weights.
+    A head is Dense, ReLU, batch norm, twice, then a logit (layers AU6_dense1, AU6_relu1, AU6_norm1, ..., AU6_logit).
+    `weights` are the initial weights of the encoder: none (random, from `seed` and layer name only), imagenet, or a file.
+    `width` and `depth` apply to small_resnet, `alpha` to mobilenet_v2. Raises UserError for what an encoder does not
+    support: images that are too small, dropout inside it, weights that are missing or do not fit.
     """
     if dropout_rate and dropout_position != "head" and encoder != "small_resnet":
         raise UserError(

@@ -1,4 +1,4 @@
-"""Which channels of a network must be removed together, and the smaller network without those that are switched off."""
+"""Groups of channels that must be pruned together, and the smaller network without the pruned channels."""
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping
@@ -8,23 +8,24 @@ from functools import partial
 import numpy as np
 import tensorflow as tf
 import tf_keras
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 from tf_keras import layers as kl
 
 from pipeline.errors import UserError
 from pipeline.models.layers import PadChannels, SeededDropout
 
 WEIGHT_NAMES = ("kernel", "depthwise_kernel", "bias", "gamma", "beta")
-Variables = Mapping[str, Mapping[str, tf.Variable]]
-"""Layer name -> weight name (WEIGHT_NAMES) -> variable."""
+Variables = Mapping[str, Mapping[str, tf.Variable]]  # by layer name and weight name
 
 
 @dataclass(frozen=True)
 class ChannelGroups:
-    """The channels of a network, as components: channels that an addition or a depthwise kernel ties together.
+    """The channels of a network as components: sets of channels tied by an addition or a depthwise kernel.
 
-    `outputs[layer]` (C_out,) and `inputs[layer]` (C_in,) say which component each channel of a layer belongs to;
-    components are numbered 0..size-1. Each of `groups` holds the components made by the same layers, which compete
-    with each other. Components in no group (the network's inputs and outputs) always stay.
+    `outputs[layer]` (C_out,) and `inputs[layer]` (C_in,) give the component of each channel of a layer; components are
+    numbered 0..size-1. Each of `groups` holds the components computed by the same layers, which are ranked against
+    each other. Components in no group (the network's inputs and outputs) are always kept.
     """
 
     outputs: Mapping[str, np.ndarray]
@@ -40,7 +41,7 @@ class ChannelGroups:
 
 
 def float_variables(model: tf_keras.Model) -> dict[str, dict[str, tf.Variable]]:
-    """The variables of a plain network by layer name and weight name; layers without weights are left out."""
+    """The variables of a float network by layer name and weight name, without layers that have none."""
     found = {}
     for layer in model.layers:
         named = {name: getattr(layer, name, None) for name in WEIGHT_NAMES}
@@ -51,9 +52,9 @@ def float_variables(model: tf_keras.Model) -> dict[str, dict[str, tf.Variable]]:
 
 
 def channel_groups(model: tf_keras.Model) -> ChannelGroups:
-    """The components of a plain functional float network and the groups within which filters compete.
+    """The components of a functional float network, and the groups within which filters are ranked.
 
-    Raises UserError naming the layer whose channels cannot be followed, or cannot be switched off.
+    Raises UserError that names a layer whose channels cannot be traced or pruned.
     """
     components = _Components()
     known = {id(tensor): components.fresh(tensor.shape[-1]) for tensor in model.inputs}
@@ -75,9 +76,9 @@ def channel_groups(model: tf_keras.Model) -> ChannelGroups:
 
 
 def shrink(model: tf_keras.Model) -> tf_keras.Model:
-    """The plain network without the channels whose weights are all zero: same layer names, same function.
+    """The network without the channels whose weights are all zero: same layer names, same function.
 
-    At least one channel of every group stays. Raises UserError as `channel_groups` does.
+    At least one channel of every group is kept. Raises UserError like `channel_groups`.
     """
     groups = channel_groups(model)
     alive = _alive(groups, float_variables(model))
@@ -91,31 +92,26 @@ def shrink(model: tf_keras.Model) -> tf_keras.Model:
 
 
 class _Components:
-    """Union-find over channels."""
+    """Channels as nodes of a graph in which ties are edges."""
 
     def __init__(self):
-        self.parents: list[int] = []
+        self.size = 0
+        self.ties: list[np.ndarray] = [np.empty((2, 0), int)]
 
     def fresh(self, channels: int) -> np.ndarray:
-        """New components (channels,)."""
-        first = len(self.parents)
-        self.parents.extend(range(first, first + channels))
-        return np.arange(first, first + channels)
-
-    def root(self, component: int) -> int:
-        while self.parents[component] != component:
-            self.parents[component] = self.parents[self.parents[component]]
-            component = self.parents[component]
-        return component
+        """New channels (channels,)."""
+        self.size += channels
+        return np.arange(self.size - channels, self.size)
 
     def tie(self, left: np.ndarray, right: np.ndarray) -> None:
-        for one, other in zip(left.tolist(), right.tolist(), strict=True):
-            self.parents[self.root(other)] = self.root(one)
+        """Make pairs of channels members of the same component."""
+        self.ties.append(np.stack([left, right]))
 
     def numbers(self) -> np.ndarray:
-        """The number 0..size-1 of every component's root."""
-        roots = [self.root(component) for component in range(len(self.parents))]
-        return np.unique(roots, return_inverse=True)[1]
+        """The component 0..size-1 of every channel."""
+        rows, columns = np.concatenate(self.ties, axis=1)
+        graph = coo_array((np.ones(len(rows)), (rows, columns)), (self.size, self.size))
+        return connected_components(graph, directed=False)[1]
 
 
 Rule = Callable[[kl.Layer, list[np.ndarray], _Components], np.ndarray]
@@ -147,7 +143,7 @@ def _padded(layer: PadChannels, sources: list[np.ndarray], components: _Componen
 
 def _tied(layer: kl.Add, sources: list[np.ndarray], components: _Components) -> np.ndarray:
     if len({len(source) for source in sources}) > 1:
-        raise UserError(f"pruning: layer '{layer.name}' adds tensors of different channel counts; give them the same")
+        raise UserError(f"pruning: layer '{layer.name}' adds tensors of different channel counts; use the same count")
     for source in sources[1:]:
         components.tie(sources[0], source)
     return sources[0]
@@ -178,7 +174,7 @@ def _rule(layer: kl.Layer) -> Rule:
     if kind not in _RULES:
         supported = ", ".join(sorted(known.__name__ for known in _RULES))
         raise UserError(
-            f"pruning: layer '{layer.name}' is a {kind.__name__}, whose channels it cannot follow; "
+            f"pruning: cannot trace the channels of layer '{layer.name}' ({kind.__name__}); "
             f"remove the pruning method or replace the layer (supported: {supported})"
         )
     if problem := _problem(layer):
@@ -194,25 +190,25 @@ def _problem(layer: kl.Layer) -> str | None:
         return "is a grouped convolution; use groups=1"
     if isinstance(layer, kl.Concatenate | kl.BatchNormalization):
         axes = [axis % rank for axis in tf.nest.flatten(layer.axis)]
-        return None if axes == [rank - 1] else "works along another axis than the channels; use axis=-1"
+        return None if axes == [rank - 1] else "does not work along the channels; use axis=-1"
     return None
 
 
 def _look_up(known: dict[int, np.ndarray], tensor: tf.Tensor, reader: kl.Layer) -> np.ndarray:
     if id(tensor) not in known:
-        raise UserError(
-            f"pruning: '{reader.name}' reads a tensor of a layer that is used more than once; use a layer of its own"
-        )
+        raise UserError(f"pruning: '{reader.name}' reads a layer that is used more than once; use separate layers")
     return known[id(tensor)]
 
 
 def _check_zeros(model: tf_keras.Model, outputs: Mapping[str, np.ndarray], fixed: set[int]) -> None:
-    """A pruned channel is zero only where the activation of zero is zero and batch norm has a gamma to set to zero."""
+    """A pruned channel stays zero only if activations map 0 to 0 and batch norms have a gamma to set to zero."""
     for layer in model.layers:
         if layer.name not in outputs or fixed.issuperset(outputs[layer.name].tolist()):
             continue
         if getattr(layer, "scale", True) is False:
-            raise UserError(f"pruning: layer '{layer.name}' cannot switch a channel off; use scale=True")
+            raise UserError(
+                f"pruning: layer '{layer.name}' has no gamma, so its channels cannot be pruned; use scale=True"
+            )
         activation = getattr(layer, "activation", None)
         if activation is not None and np.any(activation(tf.zeros((1, 2)))):
             raise UserError(f"pruning: the activation of layer '{layer.name}' does not map 0 to 0; use relu")
@@ -231,7 +227,7 @@ def _groups(model: tf_keras.Model, outputs: Mapping[str, np.ndarray], fixed: set
 
 
 def _alive(groups: ChannelGroups, variables: Variables) -> np.ndarray:
-    """(size,) bool: False for components of a group whose weights are all zero, but one of a group stays."""
+    """(size,) bool: False for components whose weights are all zero, except one where a whole group is."""
     total = np.zeros(groups.size)
     for layer, named in variables.items():
         for variable in named.values():

@@ -1,4 +1,4 @@
-"""Two layers Keras does not have: dropout that repeats itself exactly, and the zero channels of option A shortcuts."""
+"""Two layers that Keras lacks: dropout that is reproducible step by step, and zero padding of channels."""
 
 import zlib
 
@@ -7,7 +7,7 @@ import tf_keras
 
 
 def name_seed(seed: int, name: str) -> int:
-    """A seed of 31 bits that depends on `seed` and a layer's name only, in every process alike."""
+    """A 31-bit seed from `seed` and a layer's name, the same in every process."""
     return zlib.crc32(f"{seed}:{name}".encode()) & 0x7FFFFFFF
 
 
@@ -18,8 +18,8 @@ class SeededDropout(tf_keras.layers.Layer):
     y = x * keep / (1 - rate), keep ~ Bernoulli(1 - rate); identity unless `training` and the attribute `enabled`
     (read when the graph is traced). The training loop adds 1 to `step` after each batch and restores it on resume.
 
-    `step` (int64 scalar) is no weight of the layer: it counts batches, which the training loop's checkpoint knows
-    anyway, and a network has the same list of weights, so the same weight files, with dropout as without.
+    `step` (int64 scalar) is not a weight of the layer: the training loop restores it from the step number, and a
+    network has the same weights, and so the same weight files, with and without dropout.
     """
 
     def __init__(self, rate: float, seed: int, **kwargs):
@@ -27,8 +27,8 @@ class SeededDropout(tf_keras.layers.Layer):
         self.rate = rate
         self.seed = seed
         self.enabled = True
-        # Keras makes every variable assigned to an attribute a weight; object.__setattr__ passes that by,
-        # and tracking it lets SavedModel, which traces training too, find it.
+        # Keras turns every variable assigned to an attribute into a weight; object.__setattr__ avoids that.
+        # Tracking it lets SavedModel, which also traces training, find it.
         object.__setattr__(self, "step", tf.Variable(0, dtype=tf.int64, trainable=False, name=f"{self.name}_step"))
         self._track_trackable(self.step, "step")
 
@@ -60,7 +60,7 @@ def dropout_layers(model: tf_keras.Model) -> list[SeededDropout]:
 
 @tf_keras.utils.register_keras_serializable("nibble")
 class PadChannels(tf_keras.layers.Layer):
-    """`before` and `after` zero channels around the channels of an image (B, H, W, C).
+    """Adds `before` and `after` zero channels to an image (B, H, W, C).
 
     Option A shortcuts of He et al. 2016, "Deep Residual Learning for Image Recognition", sec. 3.3.
     """

@@ -1,0 +1,1 @@
+"""Quantization-aware training and the integer model: what the device computes, in Keras, NumPy and TensorFlow."""

@@ -1,12 +1,13 @@
-"""Keras with the device's numbers: evaluation on the int32 bias grid, and the float network with rounded kernels."""
+"""Keras models with the numbers of the device: on the int32 bias grid, or in float with rounded kernels."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import numpy as np
 import tensorflow as tf
+import tf_keras
 
-from pipeline.quantization.folded_weights import affine, bias_step, rounded_kernel
+from pipeline.quantization.folding import affine, bias_step, range_name, rounded_kernel
 from pipeline.quantization.integer_model import IntegerModel, Operation
 from pipeline.quantization.lowering import Lowered, lower
 from pipeline.quantization.model_access import (
@@ -21,16 +22,15 @@ from pipeline.quantization.model_access import (
     variables_by_layer,
 )
 from pipeline.quantization.plan import Plan
-from pipeline.quantization.tensor_scales import range_name
 
 DeviceValue = tuple[tf.Variable, np.ndarray]
 
 
 @contextmanager
-def device_arithmetic(model, weight_storage: str = "narrow") -> Iterator[None]:
-    """Within the context a quantized model evaluates with the device's biases and scales (int32 bias grid).
+def device_arithmetic(model: tf_keras.Model, weight_storage: str = "narrow") -> Iterator[None]:
+    """Within the block a quantized model evaluates with the biases and scales of the device (int32 bias grid).
 
-    A model whose quantizers are switched off (float warm-up) evaluates as it is.
+    A model whose quantizers are off (float warm-up) is left unchanged.
     """
     pairs = device_values(model, lower(model, weight_storage)) if is_enabled(model) else []
     saved = [(variable, variable.numpy()) for variable, _ in pairs]
@@ -43,14 +43,28 @@ def device_arithmetic(model, weight_storage: str = "narrow") -> Iterator[None]:
             variable.assign(value)
 
 
-def device_values(model, lowered: Lowered) -> list[DeviceValue]:
-    """(variable, value) pairs that put a quantized model onto the grids of its integer model."""
+def device_values(model: tf_keras.Model, lowered: Lowered) -> list[DeviceValue]:
+    """(variable, value) pairs that move a quantized model onto the grids of its integer model."""
     plan, variables = plan_of(model), variables_by_layer(model)
     pairs = _ranges(plan, range_variables(model), lowered.integer_model)
     for operation in lowered.integer_model.operations:
         if operation.weights is not None:
             pairs += _bias(plan, operation, lowered, variables)
     return pairs
+
+
+def rounded_network(model: tf_keras.Model) -> tf_keras.Model:
+    """The float network of a quantized model, its kernels rounded to their codes; a float model is returned as it is."""
+    if recipe_of(model) is None:
+        return model
+    network, plan, quantizers = float_network(model), plan_of(model), kernel_quantizers(model)
+    variables, values = variables_by_layer(network), values_by_layer(network)
+    fold_first = settings_of(model).batch_norm == "fold"
+    for name in plan.weight_bits:
+        gain = _gain(plan, plan.norm_of(name), values) if fold_first else np.ones(1)
+        kernel = "depthwise_kernel" if "depthwise_kernel" in values[name] else "kernel"
+        variables[name][kernel].assign(rounded_kernel(plan.nodes[name], values[name], gain, quantizers[name]))
+    return network
 
 
 def _ranges(plan: Plan, variables: dict[str, tf.Variable], integer_model: IntegerModel) -> list[DeviceValue]:
@@ -68,7 +82,7 @@ def _ranges(plan: Plan, variables: dict[str, tf.Variable], integer_model: Intege
 
 
 def _bias(plan: Plan, operation: Operation, lowered: Lowered, variables: dict[str, dict]) -> list[DeviceValue]:
-    """The bias, or the beta or mean of the batch norm, at which Keras adds what the device adds."""
+    """The bias (or beta, or mean, of the batch norm) with which Keras adds the same offset as the device."""
     weights, source = operation.weights, lowered.integer_model.tensors[operation.inputs[0]]
     change = weights.bias * bias_step(source.scale, weights.scales) - lowered.weights[operation.name].bias
     norm = plan.norm_of(operation.name)
@@ -85,20 +99,6 @@ def _moved(variable: tf.Variable, change: np.ndarray) -> DeviceValue:
 
 def _float64(variables: dict[str, tf.Variable]) -> dict[str, np.ndarray]:
     return {key: variable.numpy().astype(np.float64) for key, variable in variables.items()}
-
-
-def rounded_network(model):
-    """The float network with the quantized model's weights, kernels rounded to their codes; a float model unchanged."""
-    if recipe_of(model) is None:
-        return model
-    network, plan, quantizers = float_network(model), plan_of(model), kernel_quantizers(model)
-    variables, values = variables_by_layer(network), values_by_layer(network)
-    fold_first = settings_of(model).batch_norm == "fold"
-    for name in plan.weight_bits:
-        gain = _gain(plan, plan.norm_of(name), values) if fold_first else np.ones(1)
-        kernel = "depthwise_kernel" if "depthwise_kernel" in values[name] else "kernel"
-        variables[name][kernel].assign(rounded_kernel(plan.nodes[name], values[name], gain, quantizers[name]))
-    return network
 
 
 def _gain(plan: Plan, norm: str | None, values: dict[str, dict]) -> np.ndarray:

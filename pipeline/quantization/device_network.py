@@ -1,7 +1,7 @@
 """The integer model as a TensorFlow function: what training evaluates is what the device computes, code by code.
 
-Codes are carried as float32 integers with their zero point taken off. Sums stay exact: float32 where no partial sum of
-codes can leave its 24-bit integers, float64 elsewhere; everything else is int32 or XNNPACK's own float32 rule.
+Codes are float32 integers with their zero point subtracted. Sums are exact: float32 where every partial sum fits into
+its 24-bit integers, float64 elsewhere; everything else is int32 or XNNPACK's own float32 rule.
 """
 
 import numpy as np
@@ -14,7 +14,7 @@ WITH_WEIGHTS = {"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"}
 
 
 class DeviceNetwork(tf.Module):
-    """An integer model as a compiled function; `update` takes over another model's numbers without tracing again.
+    """An integer model as a compiled function; `update` loads the numbers of another model without retracing.
 
     `forward`: uint8 images (B, H, W, C) to logits float32 (B, K).
     """
@@ -28,7 +28,7 @@ class DeviceNetwork(tf.Module):
         self.forward = tf.function(self._forward, input_signature=[tf.TensorSpec((None, *shape), tf.uint8)])
 
     def update(self, model: IntegerModel) -> None:
-        """Take over weights, biases and scales of a model of the same structure."""
+        """Load weights, biases and scales of a model with the same structure."""
         for operation in model.operations:
             for name, value in _numbers(operation, model).items():
                 self.parameters[operation.output][name].assign(value)
@@ -59,7 +59,7 @@ def _variables(operation: Operation, model: IntegerModel) -> dict[str, tf.Variab
 
 
 def _numbers(operation: Operation, model: IntegerModel) -> dict[str, np.ndarray]:
-    """What of an operation can change with training."""
+    """The numbers of an operation that training can change."""
     output = model.tensors[operation.output]
     lowest, highest = (np.float32(code - output.zero_point) for code in code_limits(operation, output))
     return {"lowest": lowest, "highest": highest, **_own_numbers(operation, model)}
@@ -96,7 +96,7 @@ def _kernel(operation: Operation) -> np.ndarray:
 
 
 def _exact_type(operation: Operation, source: Tensor) -> type:
-    """float32 if the largest sum of products of codes that can occur is exact in it."""
+    """float32 if it represents the largest possible sum of products of codes exactly, else float64."""
     weights = operation.weights
     terms = weights.codes[0].size if operation.kind != "DEPTHWISE_CONV_2D" else int(np.prod(weights.codes.shape[1:3]))
     largest_weight = (2 ** (weights.bits - 1) - 1) * weights.spacing

@@ -15,7 +15,7 @@ class Grid:
     """Codes low..top of one activation tensor; value = code * scale, code 0 is the value 0.
 
     In an INT8 tensor code c is stored as c + zero_point with zero_point = 127 - top: INT8 saturation at 127 is then
-    the upper clamp of the low-bit grid, and a fused ReLU the lower one.
+    the upper clamp of the low-bit grid, and a fused ReLU is the lower one.
     """
 
     bits: int

@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from pipeline.image_batches import image_batches
+from pipeline.data.batches import image_batches
 from pipeline.quantization.integer_ops import run_operation
 
 
 @dataclass(frozen=True)
 class Tensor:
-    """An INT8 activation tensor: value = (code - zero_point) * scale. `shape` has no batch axis; `bits` are used."""
+    """An INT8 activation tensor: value = (code - zero_point) * scale. `shape` has no batch axis; `bits` are in use."""
 
     name: str
     shape: tuple[int, ...]
@@ -50,7 +50,7 @@ class Operation:
 
 @dataclass(frozen=True)
 class IntegerModel:
-    """The contract between training and device: Keras evaluation, TFLite files and verification answer to it."""
+    """The specification that Keras evaluation, TFLite files and verification share."""
 
     tensors: dict[str, Tensor]
     operations: list[Operation]

@@ -1,18 +1,18 @@
 """Integer operations as XNNPACK computes them, in exact NumPy arithmetic.
 
 Every function takes (operation, input codes int8 (B, ...) each, input tensors, output tensor) and returns int8 codes.
-Accumulators are exact: products of codes are summed in float32 only where no partial sum can leave its 24-bit integers,
-else in float64 (53 bits).
+Accumulators are exact: products of codes are summed in float32 only where every partial sum fits into its 24-bit
+integers, else in float64 (53 bits).
 """
 
 import math
 
 import numpy as np
 
-from pipeline.quantization.windows import windows_of
+from pipeline.models.graph import windows_of
 
 EXACT_IN_FLOAT32 = 2**24
-LARGEST_PIECE = 2**24  # numbers that an operation holds at a time; its arrays take 2 to 8 bytes each
+MAX_PIECE = 2**24  # numbers that an operation holds at a time; its arrays take 2 to 8 bytes each
 
 
 def conv_2d(operation, inputs, tensors, output) -> np.ndarray:
@@ -64,7 +64,7 @@ def add_factors(tensors, output) -> tuple[list[int], int]:
 def mean(operation, inputs, tensors, output) -> np.ndarray:
     """MEAN over height and width: (B, H, W, C) -> (B, C), or (B, 1, 1, C) if that is the output's shape.
 
-    Raw codes are summed; both zero points come in afterwards, in float32.
+    Raw codes are summed; both zero points are applied afterwards, in float32.
     """
     scale, offset = mean_factors(tensors[0], output)
     sums = inputs[0].astype(np.int32).sum(axis=(1, 2)).astype(np.float32)
@@ -86,7 +86,7 @@ def quantize(operation, inputs, tensors, output) -> np.ndarray:
 
 
 def quantize_factor(scale_in: np.float32, scale_out: np.float32) -> int:
-    """The ratio scale_in / scale_out in 256ths, as XNNPACK's conversion keeps it."""
+    """The ratio scale_in / scale_out in 256ths, as XNNPACK stores it."""
     return int(np.rint(np.float32(256) * (np.float32(scale_in) / np.float32(scale_out))))
 
 
@@ -96,7 +96,7 @@ def maximum(operation, inputs, tensors, output) -> np.ndarray:
 
 
 def max_pool_2d(operation, inputs, tensors, output) -> np.ndarray:
-    """MAX_POOL_2D: (B, H, W, C) -> (B, H', W', C); padding never wins."""
+    """MAX_POOL_2D: (B, H, W, C) -> (B, H', W', C); padding is never the maximum."""
     return windows_of(inputs[0], operation.options["size"], operation.options, -128).max(axis=(4, 5))
 
 
@@ -122,7 +122,7 @@ def pad(operation, inputs, tensors, output) -> np.ndarray:
 
 
 def concatenation(operation, inputs, tensors, output) -> np.ndarray:
-    """CONCATENATION of channels; all inputs lie on the output's grid."""
+    """CONCATENATION of channels; all inputs are on the output's grid."""
     return np.concatenate(inputs, axis=-1)
 
 
@@ -149,9 +149,9 @@ OPERATIONS = {
 
 
 def run_operation(operation, inputs, tensors, output) -> np.ndarray:
-    """One operation of any kind on codes (B, ...), as many images at a time as LARGEST_PIECE allows."""
+    """One operation of any kind on codes (B, ...), as many images at a time as MAX_PIECE allows."""
     compute, pieces = OPERATIONS[operation.kind], []
-    step = max(LARGEST_PIECE // _intermediate_values(operation, tensors, output), 1)
+    step = max(MAX_PIECE // _intermediate_values(operation, tensors, output), 1)
     for start in range(0, len(inputs[0]), step):
         piece = [codes[start : start + step] for codes in inputs]
         pieces.append(compute(operation, piece, tensors, output))
@@ -188,7 +188,7 @@ def _requantize(sums, tensor, scales, output, operation) -> np.ndarray:
 
 
 def _store(codes, output, operation) -> np.ndarray:
-    """Add the zero point and saturate at what the fused activation leaves."""
+    """Add the zero point and saturate at the limits of the fused activation."""
     lowest, highest = code_limits(operation, output)
     return np.clip(codes + output.zero_point, lowest, highest).astype(np.int8)
 

@@ -1,4 +1,4 @@
-"""Keras layers that the quantized training graph adds to the user's."""
+"""Keras layers that quantization adds to the training graph."""
 
 import tensorflow as tf
 import tf_keras
@@ -12,9 +12,9 @@ from pipeline.quantization.quantizers import KernelQuantizer
 
 
 class QuantizeTensor(tf_keras.layers.Layer):
-    """Rounds the tensor that passes through it: the network's input, or a coarser copy of an activation.
+    """Rounds its input: the network's input, or an activation of which a coarser copy is needed.
 
-    The layer behind the input carries the `recipe` of the whole quantized model (`model_access.recipe_for`), so that a
+    The layer after the input carries the `recipe` of the whole quantized model (`model_access.recipe_for`), so that a
     saved model can be converted, pruned or continued after loading.
     """
 
@@ -40,10 +40,10 @@ class QuantizeTensor(tf_keras.layers.Layer):
 
 
 class FoldedBatchNorm(tf_keras.layers.Layer):
-    """Linear layer and batch norm as one: the *folded* kernel W * gamma / sigma is what is quantized in training.
+    """Linear layer and batch norm as one: training quantizes the *folded* kernel W * gamma / sigma.
 
     Training folds the statistics of the batch, inference the moving ones (Jacob et al. 2018, sec. 3.2). A bias of the
-    linear layer is part of the mean that batch norm takes away again, so it is not trained.
+    linear layer is part of the mean that batch norm subtracts again, so it is not trained.
     """
 
     def __init__(self, linear, batch_norm, bits: int, per_channel: bool = True, **kwargs):
@@ -59,12 +59,12 @@ class FoldedBatchNorm(tf_keras.layers.Layer):
 
     @property
     def trainable_weights(self):
-        """All that the parts train, except the linear layer's bias."""
+        """The trainable weights of both parts, except the linear layer's bias."""
         return [weight for weight in super().trainable_weights if weight is not self.linear.bias]
 
     @property
     def non_trainable_weights(self):
-        """What the parts do not train, and the linear layer's bias."""
+        """The non-trainable weights of both parts, and the linear layer's bias."""
         bias = [weight for weight in super().trainable_weights if weight is self.linear.bias]
         return super().non_trainable_weights + bias
 
@@ -85,13 +85,13 @@ class FoldedBatchNorm(tf_keras.layers.Layer):
         return self._linear(inputs, self.quantizer(kernel, training, {})) + self._offset(mean, gain)
 
     def _offset(self, mean, gain):
-        """What is left of bias and batch norm's shift beside the folded kernel, (C,)."""
+        """The part of bias and batch norm that is not in the folded kernel, (C,)."""
         bias = tf.stop_gradient(self.linear.bias) if self.linear.use_bias else 0.0
         beta = self.batch_norm.beta if self.batch_norm.center else 0.0
         return beta + (bias - mean) * gain
 
     def _statistics(self, inputs):
-        """Mean (with the bias) and variance (C,) of this batch's float outputs; the moving ones follow."""
+        """Mean (with the bias) and variance (C,) of this batch's float outputs; updates the moving ones."""
         outputs = self._linear(inputs, self.kernel)
         mean, variance = tf.nn.moments(outputs, list(range(len(outputs.shape) - 1)))
         if self.linear.use_bias:

@@ -1,4 +1,4 @@
-"""Looking into a quantized Keras model: its recipe, plan, variables and quantizers, by the plain network's layers."""
+"""Access to a quantized Keras model: its recipe, plan, variables and quantizers by layer of the float network."""
 
 import json
 from collections.abc import Iterator
@@ -10,19 +10,19 @@ import tf_keras
 from tensorflow_model_optimization.python.core.quantization.keras.quantize import quantize_scope as tfmot_scope
 from tensorflow_model_optimization.python.core.quantization.keras.quantize_wrapper import QuantizeWrapper
 
-from pipeline.methods.quantization import Quantization
 from pipeline.models.layers import PadChannels, SeededDropout
 from pipeline.quantization.layers import FoldedBatchNorm, QuantizeTensor
 from pipeline.quantization.plan import Plan, plan
-from pipeline.quantization.quantize_config import LowBitQuantizeConfig
 from pipeline.quantization.quantizers import (
     RANGE_NAME,
     ActivationQuantizer,
     CopyQuantizer,
     KernelQuantizer,
+    LowBitQuantizeConfig,
     PixelQuantizer,
     PoolQuantizer,
 )
+from pipeline.quantization.settings import QuantizationSettings
 
 PREFIX = "quant_"
 CLASSES = (
@@ -45,50 +45,53 @@ def quantize_scope():
     return tfmot_scope({cls.__name__: cls for cls in CLASSES})
 
 
-def recipe_for(network, settings: Quantization) -> dict[str, str]:
-    """{"network": the plain network's architecture, "settings": the method's fields}, both as JSON text."""
-    return {"network": network.to_json(), "settings": settings.model_dump_json()}
+def recipe_for(network: tf_keras.Model, settings: QuantizationSettings) -> dict[str, str]:
+    """{"network": architecture of the float network, "settings": those of quantization}, both as JSON text."""
+    fields = set(QuantizationSettings.model_fields)
+    return {"network": network.to_json(), "settings": settings.model_dump_json(include=fields)}
 
 
-def recipe_of(model) -> dict[str, str] | None:
+def recipe_of(model: tf_keras.Model) -> dict[str, str] | None:
     """The recipe a quantized model carries; None for a float model."""
     return next((layer.recipe for layer in model.layers if isinstance(layer, QuantizeTensor) and layer.recipe), None)
 
 
-def settings_of(model) -> Quantization:
-    """The quantization method's settings a quantized model was made with."""
-    return Quantization(**json.loads(recipe_of(model)["settings"]))
+def settings_of(model: tf_keras.Model) -> QuantizationSettings:
+    """The settings a quantized model was made with; older models also recorded the method's name."""
+    recorded = json.loads(recipe_of(model)["settings"])
+    recorded.pop("name", None)
+    return QuantizationSettings(**recorded)
 
 
-def plain_network(model) -> tf_keras.Model:
+def plain_network(model: tf_keras.Model) -> tf_keras.Model:
     """A new float network of the architecture a quantized model was made from, with untrained weights."""
     with quantize_scope():
         return tf_keras.models.model_from_json(recipe_of(model)["network"])
 
 
-def plan_of(model) -> Plan:
-    """The plan a quantized model was made by; worked out once for each model."""
+def plan_of(model: tf_keras.Model) -> Plan:
+    """The plan a quantized model was made from; computed once per model."""
     if model not in _PLANS:
         _PLANS[model] = plan(plain_network(model), settings_of(model))
     return _PLANS[model]
 
 
-def float_network(model):
+def float_network(model: tf_keras.Model) -> tf_keras.Model:
     """The plain float network with the trained weights of a quantized model."""
     network = plain_network(model)
     copy_weights(model, network)
     return network
 
 
-def copy_weights(source, target) -> None:
-    """Copy every variable of a float or quantized model into another of the same plain network, by layer name."""
+def copy_weights(source: tf_keras.Model, target: tf_keras.Model) -> None:
+    """Copy every variable between two models, float or quantized, of the same float network, by layer name."""
     values = variables_by_layer(source)
     for name, variables in variables_by_layer(target).items():
         for key, variable in variables.items():
             variable.assign(values[name][key])
 
 
-def variables_by_layer(model) -> dict[str, dict[str, tf.Variable]]:
+def variables_by_layer(model: tf_keras.Model) -> dict[str, dict[str, tf.Variable]]:
     """{layer name of the plain network: {"kernel", "bias", "gamma", "beta", "moving_mean", ...: variable}}."""
     found = {}
     for layer in model.layers:
@@ -106,7 +109,7 @@ def variables_by_layer(model) -> dict[str, dict[str, tf.Variable]]:
     return found
 
 
-def values_by_layer(model) -> dict[str, dict[str, np.ndarray]]:
+def values_by_layer(model: tf_keras.Model) -> dict[str, dict[str, np.ndarray]]:
     """`variables_by_layer` as float64 arrays."""
     return {
         name: {key: variable.numpy().astype(np.float64) for key, variable in variables.items()}
@@ -118,7 +121,7 @@ def _short_name(variable) -> str:
     return variable.name.split(":")[0].split("/")[-1]
 
 
-def range_variables(model) -> dict[str, tf.Variable]:
+def range_variables(model: tf_keras.Model) -> dict[str, tf.Variable]:
     """{layer name without prefix: scalar variable with the largest magnitude of its output}."""
     found = {}
     for layer in model.layers:
@@ -128,7 +131,7 @@ def range_variables(model) -> dict[str, tf.Variable]:
     return found
 
 
-def kernel_quantizers(model) -> dict[str, KernelQuantizer]:
+def kernel_quantizers(model: tf_keras.Model) -> dict[str, KernelQuantizer]:
     """{linear layer of the plain network: its kernel's quantizer}."""
     found = {}
     for layer in model.layers:
@@ -141,7 +144,7 @@ def kernel_quantizers(model) -> dict[str, KernelQuantizer]:
 
 
 def set_enabled(model: tf_keras.Model, enabled: bool) -> bool:
-    """Switch all rounding on or off (float warm-up); True if that is a change, which traced functions do not notice."""
+    """Switch all rounding on or off (float warm-up); True if that changes the graph, which must then be retraced."""
     quantizers = list(_quantizers(model))
     changed = any(quantizer.enabled != enabled for quantizer in quantizers)
     for quantizer in quantizers:
@@ -155,7 +158,7 @@ def is_enabled(model: tf_keras.Model) -> bool:
 
 
 def _quantizers(model) -> Iterator[KernelQuantizer | ActivationQuantizer]:
-    """Every quantizer of a quantized model that can be switched off."""
+    """All quantizers of a quantized model that can be switched off."""
     yield from kernel_quantizers(model).values()
     for layer in model.layers:
         if isinstance(layer, QuantizeWrapper) and layer.quantize_config.output:

@@ -1,16 +1,25 @@
-"""Which tensor gets which grid: the bits of every kernel and every activation of a network (TensorFlow-free)."""
+"""The bits of every kernel and the grid of every activation tensor of a network (TensorFlow-free)."""
 
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
 
-from pipeline.quantization.graph import FUSING, LINEAR, PASSING, Group, Node, groups_of, keeps_grid, nodes_of
+from pipeline.errors import UserError
+from pipeline.models.graph import FUSING, LINEAR, PASSING, Group, Node, groups_of, keeps_grid, nodes_of
+from pipeline.models.settings import au_heads, hidden_layers
 from pipeline.quantization.grid import Grid
-from pipeline.quantization.layer_bits import layer_bits
+from pipeline.quantization.settings import QuantizationSettings
 from pipeline.quantization.support import check_supported
+
+if TYPE_CHECKING:
+    import tf_keras
+
+Bits = dict[str, tuple[int, int]]  # (weight bits, input activation bits) by layer
 
 
 @dataclass(frozen=True)
 class TensorPlan:
-    """One activation tensor: its grid, and whether training rounds it or only observes its range."""
+    """An activation tensor: its grid, and whether training rounds it or only observes its range."""
 
     grid: Grid
     signed: bool
@@ -22,8 +31,8 @@ class Plan:
     """The quantization of one network.
 
     weight_bits: by linear layer. tensors: by group end. requantized: by linear layer, the coarser copy of its input
-    that is made in front of it. shared: group ends that write onto the grid of the concatenation they feed. tied:
-    padded average poolings, whose output lies on the grid of their input, by that input's group end.
+    that is made before it. shared: group ends that write on the grid of the concatenation they feed. tied: padded
+    average poolings, whose output stays on the grid of their input, with the group end of that input.
     """
 
     nodes: dict[str, Node]
@@ -39,7 +48,7 @@ class Plan:
         return tensor_source(name, self.nodes, self.groups)
 
     def owner(self, end: str) -> str:
-        """The group end on whose grid the output of group `end` lies, its own unless that is shared or tied."""
+        """The group end that defines the grid of the output of `end`: itself unless shared or tied."""
         while end in self.shared or end in self.tied:
             end = self.shared.get(end) or self.tied[end]
         return end
@@ -50,7 +59,7 @@ class Plan:
         return next(name for name, node in self.nodes.items() if not node.consumers)
 
     def norm_of(self, head: str) -> str | None:
-        """The batch norm of the group that begins with layer `head`: the one behind it, or the layer itself."""
+        """The batch norm of the group that begins with layer `head`: the one after it, or the layer itself."""
         group = next(group for group in self.groups.values() if group.head == head)
         return head if self.nodes[head].kind == "BatchNormalization" else group.batch_norm
 
@@ -68,10 +77,10 @@ class _Need:
 _DEVICE_ONLY = _Need(8, False)
 
 
-def plan(model, settings) -> Plan:
-    """Decide the bits of every tensor of a functional float `model`; `settings`: the quantization method's fields.
+def plan(model: "tf_keras.Model", settings: QuantizationSettings) -> Plan:
+    """Decide the bits of every tensor of a functional float `model`.
 
-    Raises UserError for a network that cannot be quantized, and for bits given to layers that are not there.
+    Raises UserError for a network that cannot be quantized, and for bits of layers that do not exist.
     """
     nodes = nodes_of(model)
     check_supported(nodes)
@@ -106,7 +115,7 @@ def is_signed(name: str, nodes: dict[str, Node]) -> bool:
 
 
 def _needs(end, nodes, groups, bits, settings) -> list[_Need]:
-    """What the consumers of a group's output ask of it, looking through layers that pass codes on unchanged."""
+    """What the consumers of a group's output require, looking through layers that pass codes on unchanged."""
     if not nodes[end].consumers:
         return [_DEVICE_ONLY]
     found = []
@@ -122,7 +131,7 @@ def _needs(end, nodes, groups, bits, settings) -> list[_Need]:
 
 
 def _side_need(settings) -> _Need:
-    """Sums, averages, lone batch norms: no layer inputs in the paper's sense; 8 bits on the device, or the layer's."""
+    """Sums, averages, batch norms on their own: not layer inputs in the paper; 8 bits on the device, or the layer's."""
     if settings.residual_bits == "same":
         return _Need(settings.activation_bits, True)
     return _DEVICE_ONLY
@@ -141,7 +150,7 @@ def _on_grid(bits, in_training, signed, settings) -> TensorPlan:
 
 
 def _concatenated(nodes, groups) -> dict[str, str]:
-    """{group end: concatenation}: groups whose codes reach only a concatenation write straight onto its grid."""
+    """{group end: concatenation}: groups whose codes reach only a concatenation write directly on its grid."""
     shared = {}
     for node in nodes.values():
         if node.kind == "Concatenate":
@@ -151,14 +160,14 @@ def _concatenated(nodes, groups) -> dict[str, str]:
 
 
 def _sole_source(name, nodes, groups) -> str | None:
-    """The group end behind layer `name`, None if its codes go elsewhere too or keep the grid they came with."""
+    """The group end that layer `name` reads; None if its codes are also used elsewhere or keep their own grid."""
     while len(nodes[name].consumers) == 1 and name not in groups:
         name = nodes[name].inputs[0]
     return name if len(nodes[name].consumers) == 1 and name in groups and not keeps_grid(nodes[name]) else None
 
 
 def _requantized(nodes, groups, bits, tensors, settings) -> dict[str, TensorPlan]:
-    """Linear layers whose input tensor is finer than they ask for: a coarser copy is made in front of them."""
+    """The coarser copy for each linear layer whose input tensor is finer than it requires."""
     result = {}
     for name, (_, activation_bits) in bits.items():
         source = tensor_source(nodes[name].inputs[0], nodes, groups)
@@ -166,3 +175,49 @@ def _requantized(nodes, groups, bits, tensors, settings) -> dict[str, TensorPlan
         if have.grid.bits > activation_bits:
             result[name] = _on_grid(activation_bits, True, have.signed, settings)
     return result
+
+
+def layer_bits(nodes: dict[str, Node], settings: QuantizationSettings) -> Bits:
+    """The bits of every linear layer; `au_bits` and then `overrides`, in order, replace the defaults.
+
+    A head's logit is a last layer and keeps first_last_bits whatever `au_bits` says; an override can change it.
+    Raises UserError for action units without their own head and for an override that matches no layer.
+    """
+    linear = [node.name for node in nodes.values() if node.kind in LINEAR]
+    ends = {name for name in linear if _at_input(name, nodes) or _at_output(name, nodes)}
+    inner, outer = (settings.weight_bits, settings.activation_bits), (settings.first_last_bits,) * 2
+    bits = {name: outer if name in ends else inner for name in linear}
+    bits |= _au_bits(linear, settings.au_bits)
+    for override in settings.overrides:
+        for name in _matched(linear, override.layers):
+            bits[name] = (override.weight_bits or bits[name][0], override.activation_bits or bits[name][1])
+    return bits
+
+
+def _au_bits(linear: list[str], au_bits: dict[str, int]) -> Bits:
+    heads = au_heads(linear)
+    if au_bits and not heads:
+        raise UserError("quantization.au_bits: no action unit has a head of its own. Set model.heads: per_au")
+    if unknown := sorted(au_bits.keys() - {*heads, "default"}):
+        names = ", ".join(heads)
+        raise UserError(f"quantization.au_bits: no head for {', '.join(unknown)}; there are: {names}, and default")
+    chosen = {head: au_bits.get(head, au_bits.get("default")) for head in heads}
+    return {name: (bits, bits) for head, bits in chosen.items() if bits for name in hidden_layers(head)}
+
+
+def _matched(linear: list[str], pattern: str) -> list[str]:
+    matched = [name for name in linear if fnmatchcase(name, pattern)]
+    if not matched:
+        there = ", ".join(linear)
+        raise UserError(f"quantization.overrides: '{pattern}' matches no layer; there are: {there}")
+    return matched
+
+
+def _at_input(name: str, nodes: dict[str, Node]) -> bool:
+    sources = nodes[name].inputs
+    return not sources or all(nodes[s].kind not in LINEAR and _at_input(s, nodes) for s in sources)
+
+
+def _at_output(name: str, nodes: dict[str, Node]) -> bool:
+    consumers = nodes[name].consumers
+    return not consumers or all(nodes[c].kind not in LINEAR and _at_output(c, nodes) for c in consumers)

@@ -1,7 +1,14 @@
-"""The paper's quantizers as TF-MOT `Quantizer`s: one rounding forward, nothing backward."""
+"""The paper's quantizers as TF-MOT `Quantizer`s with straight-through gradients, and their QuantizeConfig."""
 
 import tensorflow as tf
+import tf_keras
+from tensorflow_model_optimization.python.core.quantization.keras.quantize_config import QuantizeConfig
+from tensorflow_model_optimization.python.core.quantization.keras.quantize_registry import QuantizeRegistry
 from tensorflow_model_optimization.python.core.quantization.keras.quantizers import Quantizer
+from tensorflow_model_optimization.python.core.quantization.keras.utils import (
+    deserialize_keras_object,
+    serialize_keras_object,
+)
 
 from pipeline.quantization.grid import Grid, weight_top_code
 
@@ -63,8 +70,8 @@ class KernelQuantizer(Quantizer):
 class ActivationQuantizer(Quantizer):
     """Activations: scale of this batch in training, exponential moving average in inference (paper sec. 2.2).
 
-    `in_training=False` only observes the range in training: tensors that are no layer's input (sums, logits) are
-    rounded on the device but not in the paper's training graph.
+    `in_training=False` only observes the range in training: tensors that are not the input of a layer (sums, logits)
+    are rounded on the device but not in the paper's training graph.
     """
 
     def __init__(
@@ -81,7 +88,7 @@ class ActivationQuantizer(Quantizer):
         self.enabled = True
 
     def build(self, tensor_shape, name, layer):
-        """A scalar: the largest magnitude seen; 0 means nothing seen yet."""
+        """A scalar: moving average of the largest magnitude; 0 before the first batch."""
         return {RANGE_NAME: layer.add_weight(f"{name}_{RANGE_NAME}", shape=(), initializer="zeros", trainable=False)}
 
     def __call__(self, inputs, training, weights, **kwargs):
@@ -97,7 +104,7 @@ class ActivationQuantizer(Quantizer):
         return straight_through(lambda x: fake_quantize(x, limit, self.grid), inputs)
 
     def on_device(self, x: tf.Tensor, limit: tf.Tensor) -> tf.Tensor:
-        """What the device stores for x of any shape when the grid's top code stands for `limit`."""
+        """The value that the device stores for x of any shape if the top code of the grid means `limit`."""
         return fake_quantize(x, limit, self.grid)
 
     def _batch_limit(self, x):
@@ -117,10 +124,10 @@ class ActivationQuantizer(Quantizer):
 
 
 class CopyQuantizer(ActivationQuantizer):
-    """A coarser copy of a tensor that is on a grid already: QUANTIZE rounds halves up, and here halves do occur."""
+    """A coarser copy of a tensor that is already on a grid: QUANTIZE rounds halves up, and halves do occur here."""
 
     def on_device(self, x, limit):
-        """As `ActivationQuantizer`; a thousandth of a fine step more keeps float32 from losing the halves."""
+        """As `ActivationQuantizer`; adds a thousandth of a fine step so that float32 does not lose the halves."""
         return fake_quantize(x + limit * 1e-6, limit, self.grid)
 
 
@@ -128,14 +135,14 @@ class PoolQuantizer(ActivationQuantizer):
     """A padded average pooling stays on its input's grid: AVERAGE_POOL_2D rounds codes half away from code 0."""
 
     def on_device(self, x, limit):
-        """x on the grid of the pooling's input; saturates nowhere, since averages lie within their input's range."""
+        """x on the grid of the pooling's input; never saturates, since averages stay within the range of the input."""
         step = limit / self.grid.top
         codes = tf.math.divide_no_nan(x, step) + self.grid.zero_point
         return (tf.sign(codes) * tf.floor(tf.abs(codes) + (0.5 + 1e-4)) - self.grid.zero_point) * step
 
 
 class PixelQuantizer(Quantizer):
-    """The network's input: pixel / 255 in [0, 1] is already on an 8-bit grid of step 1/255; nothing is lost."""
+    """The network's input: pixel / 255 in [0, 1] is already on an 8-bit grid with step 1/255."""
 
     grid = Grid.of(8, signed=False, unsigned_range=True)
 
@@ -149,3 +156,52 @@ class PixelQuantizer(Quantizer):
 
     def get_config(self):
         return {}
+
+
+class LowBitQuantizeConfig(QuantizeConfig):
+    """Tells TF-MOT's wrapper what to round in one layer: its kernel, its output, both or neither."""
+
+    def __init__(self, kernel: KernelQuantizer | None = None, output: ActivationQuantizer | None = None):
+        self.kernel, self.output = kernel, output
+
+    def get_weights_and_quantizers(self, layer):
+        return [(getattr(layer, _kernel_name(layer)), self.kernel)] if self.kernel else []
+
+    def set_quantize_weights(self, layer, quantize_weights):
+        if self.kernel:
+            setattr(layer, _kernel_name(layer), quantize_weights[0])
+
+    def get_activations_and_quantizers(self, layer):
+        return []
+
+    def set_quantize_activations(self, layer, quantize_activations):
+        pass
+
+    def get_output_quantizers(self, layer):
+        return [self.output] if self.output else []
+
+    def get_config(self):
+        parts = {"kernel": self.kernel, "output": self.output}
+        return {key: serialize_keras_object(part) if part else None for key, part in parts.items()}
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**{key: _deserialized(part) if part else None for key, part in config.items()})
+
+
+def _deserialized(part: dict):
+    return deserialize_keras_object(part, module_objects=globals(), custom_objects=None)
+
+
+def _kernel_name(layer) -> str:
+    return "depthwise_kernel" if isinstance(layer, tf_keras.layers.DepthwiseConv2D) else "kernel"
+
+
+class LowBitQuantizeRegistry(QuantizeRegistry):
+    """An empty registry: the plan decides by layer, not by layer class."""
+
+    def supports(self, layer):
+        return False
+
+    def get_quantize_config(self, layer):
+        raise LookupError(f"layer '{layer.name}' has no QuantizeConfig in the plan")

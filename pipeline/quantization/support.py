@@ -1,13 +1,13 @@
-"""Which networks the integer model can express, and the words for those it cannot."""
+"""Which networks the integer model can express, and error messages for those that it cannot."""
 
 from pipeline.errors import UserError
-from pipeline.quantization.graph import ACTIVATIONS, FUSING, HEADS, PASSING, Node
+from pipeline.models.graph import ACTIVATIONS, FUSING, HEADS, PASSING, Node
 
 SUPPORTED = HEADS | ACTIVATIONS | PASSING
 
 
 def check_supported(nodes: dict[str, Node]) -> None:
-    """UserError that names every layer the integer model cannot express."""
+    """Raise UserError that names every layer that the integer model cannot express."""
     problems = [
         f"layer '{node.name}' ({node.kind}): {problem}" for node in nodes.values() if (problem := _problem(node, nodes))
     ]
@@ -21,7 +21,7 @@ def _problem(node: Node, nodes: dict[str, Node]) -> str | None:
         return f"unsupported; supported are {names}, ReLU6 as ReLU(max_value=6)"
     config = node.layer.get_config()
     if config.get("activation", "linear") != "linear":
-        return f"activation {config['activation']!r}; use a ReLU layer behind it (or none)"
+        return f"activation {config['activation']!r}; use a ReLU layer after it (or none)"
     if config.get("data_format", "channels_last") != "channels_last":
         return "data_format must be channels_last"
     check = _CHECKS.get(node.kind)
@@ -30,12 +30,12 @@ def _problem(node: Node, nodes: dict[str, Node]) -> str | None:
 
 def _relu(node: Node, nodes: dict[str, Node], config: dict) -> str | None:
     if config["negative_slope"] or config["threshold"] or config["max_value"] not in (None, 6):
-        return "only ReLU and ReLU6, without slope or threshold"
+        return "only ReLU and ReLU6, without slope or threshold, are supported"
     source = nodes[node.inputs[0]]
     if source.kind not in FUSING or len(source.consumers) != 1:
         return (
-            f"must stand directly behind a Conv2D, DepthwiseConv2D, Dense, BatchNormalization or Add whose output "
-            f"nothing else uses; it stands behind '{source.name}' ({source.kind})"
+            f"must directly follow a Conv2D, DepthwiseConv2D, Dense, BatchNormalization or Add whose output nothing else "
+            f"uses; it follows '{source.name}' ({source.kind})"
         )
     return None
 

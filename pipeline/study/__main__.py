@@ -5,11 +5,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipeline.command_line import exit_code, retry_command
+from pipeline.cli import exit_code, retry_command
 from pipeline.errors import UserError
-from pipeline.stopping import StopFlag
+from pipeline.runs.names import REPORT
+from pipeline.runs.stopping import StopFlag
+from pipeline.study.cell_run import dry_run
 from pipeline.study.config import load_study
-from pipeline.study.dry_run import dry_run
 from pipeline.study.machines import place
 from pipeline.study.runner import join, lead
 
@@ -17,10 +18,10 @@ from pipeline.study.runner import join, lead
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m pipeline.study", description=__doc__)
     parser.add_argument("--config", required=True, metavar="FILE", help="the study, see qat_configs/study_*.yaml")
-    parser.add_argument("--workers", type=int, default=1, metavar="N", help="trainings at a time here (default: 1)")
+    parser.add_argument("--workers", type=int, default=1, metavar="N", help="runs at a time here (default: 1)")
     parser.add_argument("--output-dir", default=".", metavar="DIR", help="holds studies/ (default: .)")
-    parser.add_argument("--dry-run", action="store_true", help="one batch through every stage of each arm")
-    parser.add_argument("--extend", action="store_true", help="go on with a changed study in the folder of the old one")
+    parser.add_argument("--dry-run", action="store_true", help="one batch through every stage at each setting")
+    parser.add_argument("--extend", action="store_true", help="continue with a changed study in the same folder")
     return parser.parse_args(argv)
 
 
@@ -29,7 +30,8 @@ def _execute(arguments: argparse.Namespace, command: str, stop: StopFlag) -> Non
         raise UserError(f"--workers {arguments.workers}: give 1 or more")
     study = load_study(arguments.config)
     if arguments.dry_run:
-        print(f"dry run: all stages passed for {dry_run(study, arguments.workers, stop)} arms")
+        count = dry_run(study, arguments.workers, stop)
+        print(f"dry run: all stages passed for {count} variants and settings")
         return
     folder, where = Path(arguments.output_dir) / "studies" / study.name, place(arguments.workers)
     if not where.leads:
@@ -38,7 +40,7 @@ def _execute(arguments: argparse.Namespace, command: str, stop: StopFlag) -> Non
         return
     lead(study, folder, where, stop, command, arguments.extend)
     print(f"results: {folder / 'results.csv'}")
-    print(f"report: {folder / 'report.html'}")
+    print(f"report: {folder / REPORT}")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

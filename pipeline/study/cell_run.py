@@ -1,25 +1,28 @@
-"""One cell in a process of its own: python -m pipeline.run, again after a violent death, stopped when asked."""
+"""One cell in a process of its own: python -m pipeline.run, again after a violent death, stopped when asked; dry runs."""
 
-import fcntl
 import signal
-import subprocess
+import sys
+import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from pipeline.errors import UserError
-from pipeline.run_folder import IS_WRITING, LOCK, open_run, write_status
-from pipeline.stopping import StopFlag
-from pipeline.study.cells import Cell, is_done, write_config
-from pipeline.study.children import kill, python_module, said, start, tail
+from pipeline.errors import RunFailed, UserError
+from pipeline.runs.folder import IS_WRITING, open_run, write_status
+from pipeline.runs.stopping import StopFlag
+from pipeline.study.cells import Cell, first_arm
+from pipeline.study.config import Study
+from pipeline.study.machines import threads_each
+from pipeline.study.processes import kill, message_after, python_module, start, tail, with_threads
 
 POLL_SECONDS = 0.1
-DEATHS = 3
+MAX_DEATHS = 3
 BY_SIGNAL = {128 + signal.SIGINT, 128 + signal.SIGTERM}  # pipeline.run was asked to stop and left a checkpoint
 
 
 class CellFailed(Exception):
-    """A cell did not finish; the message is the end of what its process said."""
+    """A cell did not finish; the message is the end of its log."""
 
 
 def run_cell(cell: Cell, folder: Path, stop: StopFlag) -> None:
@@ -28,9 +31,9 @@ def run_cell(cell: Cell, folder: Path, stop: StopFlag) -> None:
     Waits while another process writes to its run folder. Raises CellFailed, UserError if its configuration is wrong,
     Stopped after a signal, when the run has left its checkpoint.
     """
-    deaths = 0
-    while not is_done(cell, folder):
-        if _is_locked(cell.run_folder(folder)):
+    deaths, log = 0, cell.log_path(folder)
+    while not cell.is_done(folder):
+        if _is_writing(cell.run_folder(folder)):
             stop.check()
             time.sleep(POLL_SECONDS)
             continue
@@ -38,32 +41,67 @@ def run_cell(cell: Cell, folder: Path, stop: StopFlag) -> None:
         stop.check()
         if code == 0:
             return
-        if code == 2 and IS_WRITING not in (message := said(cell.log_path(folder), "error: ")):
+        if code == 2 and IS_WRITING in (message := message_after(log, "error: ")):
+            continue
+        if code == 2:
             raise UserError(f"{cell.title}: {message}")
-        by_signal = code < 0 or code in BY_SIGNAL
-        deaths += by_signal
-        if deaths == DEATHS:
-            raise CellFailed(_killed(cell, folder, code))
-        if code != 2 and not by_signal:
-            raise CellFailed(tail(cell.log_path(folder)) or f"exit {code}, and not a word")
+        if code > 0 and code not in BY_SIGNAL:
+            raise CellFailed(tail(log) or f"exited with {code} and no output")
+        deaths += 1
+        if deaths == MAX_DEATHS:
+            name = signal.Signals(-code if code < 0 else code - 128).name
+            message = f"its process was ended by {name}, {MAX_DEATHS} times: out of memory? See dmesg"
+            with open_run(cell.run_folder(folder)) as run:
+                write_status(run, "failed", message=message)
+            raise CellFailed(message)
 
 
-def start_cell(
+def dry_run(study: Study, workers: int, stop: StopFlag) -> int:
+    """One batch through every stage of each arm (of a search: of each variant), nothing kept; their number.
+
+    Raises RunFailed naming those that failed, Stopped after a signal.
+    """
+    cells = list(_one_each_arm(study))
+    environment = with_threads(threads_each(workers))
+    with tempfile.TemporaryDirectory(prefix="nibble-dry-run-") as name:
+        folder = Path(name)
+
+        def failure(cell: Cell) -> str:
+            code = _run(cell, folder, stop, environment, ["--dry-run"]) if stop.signum is None else 0
+            if stop.signum is not None:
+                return ""
+            print(f"{cell.title}: {'FAILED' if code else 'passed'}", file=sys.stderr, flush=True)
+            log = "\n".join(f"    {line}" for line in tail(cell.log_path(folder)).splitlines())
+            return f"  {cell.title} (exit {code})\n{log}" if code else ""
+
+        with ThreadPoolExecutor(workers) as pool:
+            failures = list(filter(None, pool.map(failure, cells)))
+    stop.check()
+    if failures:
+        raise RunFailed("\n".join([f"{len(failures)} of {len(cells)} dry runs failed", *failures]))
+    return len(cells)
+
+
+def _one_each_arm(study: Study) -> Iterator[Cell]:
+    if study.cells:
+        yield from {cell.arm.name: cell for cell in reversed(study.cells)}.values()
+        return
+    for name, variant in study.file.variants.items():
+        yield next(study.builder.cells(first_arm(name, variant)))
+
+
+def _run(
     cell: Cell,
     folder: Path,
+    stop: StopFlag,
     environment: Mapping[str, str] | None = None,
     options: Sequence[str] = (),
     append: bool = False,
-) -> subprocess.Popen:
-    """The process of a cell, its log in cells/."""
-    config = write_config(cell, folder)
-    command = python_module("pipeline.run", "--config", config, "--output-dir", folder, *options)
-    return start(command, cell.log_path(folder), environment or {}, append)
-
-
-def _run(cell: Cell, folder: Path, stop: StopFlag, append: bool) -> int:
+) -> int:
     """The exit code of a cell's process, which is passed a signal and then left to write its checkpoint."""
-    process, told = start_cell(cell, folder, append=append), False
+    config = cell.write_config(folder)
+    command = python_module("pipeline.run", "--config", config, "--output-dir", folder, *options)
+    process, told = start(command, cell.log_path(folder), environment or {}, append), False
     try:
         while (code := process.poll()) is None:
             if stop.signum is not None and not told:
@@ -75,22 +113,12 @@ def _run(cell: Cell, folder: Path, stop: StopFlag, append: bool) -> int:
         kill(process)
 
 
-def _killed(cell: Cell, folder: Path, code: int) -> str:
-    """What to say of a cell whose process was ended every time; its run folder says it too."""
-    name = signal.Signals(-code if code < 0 else code - 128).name
-    message = f"its process was ended by {name}, {DEATHS} times: out of memory? See dmesg"
-    with open_run(cell.run_folder(folder)) as run:
-        write_status(run, "failed", message=message)
-    return message
-
-
-def _is_locked(run: Path) -> bool:
-    """Whether another process writes to a run folder (see run_folder.open_run)."""
+def _is_writing(run: Path) -> bool:
+    """Whether another process writes to a run folder."""
     try:
-        with (run / LOCK).open("rb") as file:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except FileNotFoundError:
-        return False
-    except BlockingIOError:
+        with open_run(run):
+            return False
+    except UserError as error:
+        if IS_WRITING not in str(error):
+            raise
         return True
-    return False

@@ -1,14 +1,12 @@
-"""What is wrong between the parts of a study: names, seeds, axes, whole sections, and variants that do not compare."""
+"""Checks across the parts of a study: names, seeds, axes, whole sections, and variants that cannot be compared."""
 
 from collections.abc import Iterator, Mapping
 
-from pipeline.config_problems import KeyPath, quoted
-from pipeline.config_schema import Experiment, FaceData
-from pipeline.config_shape import models_in, tag
-from pipeline.methods import AnyMethod
-from pipeline.study.cells import Arm, slug
-from pipeline.study.schema import Range, StudyFile, Variant
-from pipeline.study.settings import GRID, settings_of, shown, target
+from pipeline.config.messages import KeyPath, models_in, quoted, tag
+from pipeline.config.schema import Experiment
+from pipeline.methods import METHODS
+from pipeline.study.cells import Arm, settings_of, shown, slug, target
+from pipeline.study.schema import GRID, Range, StudyFile, Variant
 
 Finding = tuple[KeyPath, str]  # a path in the study and what is wrong there
 NOT_IN_SET = {
@@ -22,11 +20,10 @@ TESTED = (
     "name", "root", "aus", "parts", "folds", "image_size", "grey", "crop", "subjects", "frames", "frame_step",
     "frame_offset", "render_size", "render_seed", "test_examples",
 )  # fmt: skip
-METHODS = {model.model_fields["name"].default for model in models_in(AnyMethod)}
 
 
 def check_file(file: StudyFile) -> Iterator[Finding]:
-    """What is wrong whatever the base holds."""
+    """What is wrong whatever the base experiment is."""
     if file.reference is not None and file.reference not in file.variants:
         yield ("reference",), f"there is no variant {file.reference!r}. Give one of {quoted(file.variants)}"
     elif file.variants[reference_of(file)].reference_only:
@@ -55,14 +52,11 @@ def _check_variant(path: KeyPath, variant: Variant, file: StudyFile) -> Iterator
         yield (*path, "settings"), "a variant has axes or settings, not both. Remove one"
     for key, values in variant.axes.items():
         yield from _axis((*path, "axes", key), key, values, file)
-        yield from _method(path, (*path, "axes", key), key, variant)
-        yield from _repeated((*path, "axes", key), key, variant, file)
+        yield from _setting((*path, "axes", key), key, variant, file)
     for name, values in variant.settings.items():
-        for key, value in values.items():
-            here = (*path, "settings", name, key)
-            yield from _unsettable(here[:-1], {key: value})
-            yield from _method(path, here, key, variant)
-            yield from _repeated(here, key, variant, file)
+        yield from _unsettable((*path, "settings", name), values)
+        for key in values:
+            yield from _setting((*path, "settings", name, key), key, variant, file)
     if variant.reference is not None:
         named = settings_of(variant)
         if isinstance(variant.reference, Mapping) and variant.reference not in named.values():
@@ -71,11 +65,14 @@ def _check_variant(path: KeyPath, variant: Variant, file: StudyFile) -> Iterator
             yield (*path, "reference"), f"there is no setting {variant.reference!r}. Give one of {quoted(named)}"
 
 
-def _repeated(path: KeyPath, key: str, variant: Variant, file: StudyFile) -> Iterator[Finding]:
-    """A setting of a variant that is a condition of the study as well."""
-    ours = target(key, variant)
+def _setting(path: KeyPath, key: str, variant: Variant, file: StudyFile) -> Iterator[Finding]:
+    """A field of a method that the variant does not have, or a setting that is a condition of the study as well."""
+    method, ours = key.partition(".")[0], target(key, variant)
+    own = [method.get("name") for method in variant.methods if isinstance(method, Mapping)]
+    if method in METHODS and method not in own:
+        yield path, f"{path[1]!r} has no method {method!r}. Put {{name: {method}}} into its methods"
     for condition in file.axes:
-        if f"{ours}.".startswith(f"{condition}.") or f"{condition}.".startswith(f"{ours}."):
+        if _overlap(ours, condition):
             yield path, f"is a condition of the study already (axes.{condition}). Remove one of the two"
 
 
@@ -94,14 +91,6 @@ def _axis(path: KeyPath, key: str, values: list | Range, file: StudyFile) -> Ite
             yield path, f"the step {values.step} is longer than the range"
     elif len({(isinstance(value, bool), shown(value)) for value in values}) < len(values):
         yield path, "a value is given twice (to six digits): every value may occur once"
-
-
-def _method(variant_path: KeyPath, path: KeyPath, key: str, variant: Variant) -> Iterator[Finding]:
-    """A method's field where the variant does not have that method."""
-    first = key.partition(".")[0]
-    own = [method.get("name") for method in variant.methods if isinstance(method, Mapping)]
-    if first in METHODS and first not in own:
-        yield path, f"{variant_path[-1]!r} has no method {first!r}. Put {{name: {first}}} into its methods"
 
 
 def _names(file: StudyFile) -> Iterator[Finding]:
@@ -148,7 +137,7 @@ def check_alike(arms: list[tuple[Arm, Experiment]], file: StudyFile) -> Iterator
     first = next(experiment for arm, experiment in arms if arm.variant == reference)
     for arm, experiment in arms:
         name = arm.variant
-        if isinstance(experiment.data, FaceData) != isinstance(first.data, FaceData):
+        if experiment.data.task != first.data.task:
             yield ("variants", name), f"has another kind of labels than {reference!r}. Use two studies"
             continue
         for key in TESTED:
@@ -173,23 +162,22 @@ def check_objective(arms: list[tuple[Arm, Experiment]], file: StudyFile) -> Iter
 
 def validation_metric(experiment: Experiment) -> str | None:
     """The metric of the validation part by which settings are chosen, None where there is no such part."""
-    if experiment.data.val_fraction == 0:
-        return None
-    return "val_f1" if isinstance(experiment.data, FaceData) else "val_accuracy"
+    return experiment.data.validation_metric if experiment.data.val_fraction > 0 else None
 
 
 def _path(file: StudyFile, name: str, wanted: str) -> KeyPath:
     """Where a variant, or else the reference, sets `wanted`, a section around it or a key in it."""
     for each in (name, reference_of(file)):
-        for section, keys in _sections(file.variants[each]):
+        variant = file.variants[each]
+        sections = {("set",): variant.overrides, ("axes",): variant.axes}
+        sections |= {("settings", setting): values for setting, values in variant.settings.items()}
+        for section, keys in sections.items():
             for key in keys:
-                if f"{key}.".startswith(f"{wanted}.") or f"{wanted}.".startswith(f"{key}."):
+                if _overlap(key, wanted):
                     return ("variants", each, *section, key)
     return ("variants", name)
 
 
-def _sections(variant: Variant) -> Iterator[tuple[KeyPath, Mapping]]:
-    yield ("set",), variant.overrides
-    yield ("axes",), variant.axes
-    for setting, values in variant.settings.items():
-        yield ("settings", setting), values
+def _overlap(one: str, other: str) -> bool:
+    """Whether two dotted keys are the same, or one lies within the other."""
+    return f"{one}.".startswith(f"{other}.") or f"{other}.".startswith(f"{one}.")

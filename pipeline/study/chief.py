@@ -10,47 +10,38 @@ from keras_tuner.engine.trial import Trial
 from keras_tuner.src import protos
 from keras_tuner.src.distribute.oracle_chief import OracleServicer
 
-from pipeline.errors import UserError
-from pipeline.stopping import StopFlag
-from pipeline.study.cells import is_done
+from pipeline.errors import RunFailed, UserError
+from pipeline.runs.stopping import StopFlag
 from pipeline.study.config import Study
-from pipeline.study.machines import worker_timeout
-from pipeline.study.oracles import DurableOracle, make_oracle
-from pipeline.study.part import Part, run_part
-from pipeline.study.space import values_of
-from pipeline.study.state import Halt
+from pipeline.study.machines import CHIEF, IP, PORT, lock_of, tuner_folder, worker_timeout
+from pipeline.study.oracle import DurableOracle, cells_of, make_oracle
+from pipeline.study.processes import run_member
 
 POLL_SECONDS = 0.2
 GRACE_SECONDS = 1.0
-REBIND_SECONDS = 10.0
-ALL_FAILED = "all of the first trials failed, so the study was stopped; the same command tries them again"
 
 
 class StudyServicer(OracleServicer):
-    """Answers the workers and knows when each was last heard; all methods run in one thread."""
+    """keras-tuner's servicer, which also knows when it last heard of each worker; all its methods run in one thread.
+
+    `again`: it replaces a chief that died, whose last answers some workers may not have heard; they ask again in some seconds.
+    """
 
     def __init__(self, oracle: DurableOracle, timeout: float, again: bool):
         super().__init__(oracle)
-        self.timeout, self.again = timeout, again
-        self.error: Exception | None = None
-        self._heard = dict.fromkeys(oracle.tuner_ids, time.monotonic())
-        self._quiet_until = time.monotonic() + (5 * GRACE_SECONDS if again else 0.0)
+        self.timeout, now = timeout, time.monotonic()
+        self._heard = dict.fromkeys(oracle.tuner_ids, now)
+        self._quiet_until = now + (5 * GRACE_SECONDS if again else 0.0)
 
     def CreateTrial(self, request, context):  # noqa: N802
-        self._hear(request.tuner_id)
-        return self._answer(super().CreateTrial, request, context)
+        self._heard[request.tuner_id] = time.monotonic()
+        return super().CreateTrial(request, context)
 
     def GetTrial(self, request, context):  # noqa: N802
-        self._hear(self._tuner_of(request.trial_id))
-        return self._answer(super().GetTrial, request, context)
-
-    def UpdateTrial(self, request, context):  # noqa: N802
-        self._hear(self._tuner_of(request.trial_id))
-        return self._answer(super().UpdateTrial, request, context)
-
-    def EndTrial(self, request, context):  # noqa: N802
-        self._hear(self._tuner_of(request.trial.trial_id))
-        return self._answer(super().EndTrial, request, context)
+        for tuner, trial in self.oracle.ongoing_trials.items():
+            if trial.trial_id == request.trial_id:
+                self._heard[tuner] = time.monotonic()
+        return super().GetTrial(request, context)
 
     def is_over(self) -> bool:
         """Whether every trial has ended and every worker knows; workers that were silent too long are forgotten."""
@@ -59,75 +50,46 @@ class StudyServicer(OracleServicer):
             print(f"{tuner} has been silent for {self.timeout:.0f} s: its trial goes to another worker", flush=True)
             del self._heard[tuner]
             self.oracle.forget(tuner)
-        idle = not self.oracle.ongoing_trials and not self.oracle.tuner_ids and not self.oracle._retry_queue
-        return self.stop_triggered and idle and now >= self._quiet_until
-
-    def _answer(self, method, request, context):
-        try:
-            return method(request, context)
-        except Exception as error:
-            self.error = self.error or error
-            raise
-
-    def _hear(self, tuner: str | None) -> None:
-        if tuner is not None:
-            self._heard[tuner] = time.monotonic()
-
-    def _tuner_of(self, trial_id: str) -> str | None:
-        return next((tuner for tuner, trial in self.oracle.ongoing_trials.items() if trial.trial_id == trial_id), None)
+        return self.stop_triggered and self.oracle.is_idle and now >= self._quiet_until
 
 
-def serve(servicer: StudyServicer, address: str, stop: StopFlag, halt: Halt) -> None:
-    """Answer at `address` until the study is over; raises UserError if the port is in use, Stopped, what went wrong."""
+def serve(servicer: StudyServicer, address: str, stop: StopFlag) -> None:
+    """Answer at `address` until the study is over.
+
+    Raises UserError if the port is in use, RunFailed if all of the first trials failed, Stopped.
+    """
     thread = ThreadPoolExecutor(max_workers=1)  # keras-tuner's oracle is not safe with more
     server = grpc.server(thread, options=[("grpc.so_reuseport", 0)])
     protos.get_service_grpc().add_OracleServicer_to_server(servicer, server)
-    _bind(server, address, time.monotonic() + (REBIND_SECONDS if servicer.again else 0.0), stop)
+    try:
+        server.add_insecure_port(address)
+    except RuntimeError:
+        raise UserError(f"{address}: the port is in use, or the address is not this machine's") from None
     server.start()
     try:
         while not thread.submit(servicer.is_over).result():
             stop.check()
-            if servicer.error:
-                raise servicer.error
             if servicer.oracle.all_failed:
-                halt.write(1, ALL_FAILED)
+                raise RunFailed("the first trials all failed, so the study was stopped; the same command retries them")
             time.sleep(POLL_SECONDS)
     finally:
         server.stop(GRACE_SECONDS).wait()
 
 
-def _bind(server: grpc.Server, address: str, until: float, stop: StopFlag) -> None:
-    """Take the address; what the chief before left of it may take some seconds to go."""
-    while True:
-        try:
-            server.add_insecure_port(address)
-            return
-        except RuntimeError:
-            if time.monotonic() >= until:
-                raise UserError(f"{address}: the port is in use, or the address is not this machine's") from None
-        stop.check()
-        time.sleep(POLL_SECONDS)
+def _lead(study: Study, folder: Path, again: bool) -> None:
+    tuner = tuner_folder(study, folder)
 
+    def is_complete(trial: Trial) -> bool:
+        return all(cell.is_done(folder) for cell in cells_of(study, trial.hyperparameters.values))
 
-def _execute(part: Part, stop: StopFlag) -> None:
-    with part.state.as_chief():
-        _lead(part, stop)
-
-
-def _lead(part: Part, stop: StopFlag) -> None:
-    oracle = make_oracle(part.study, part.state.tuner)
-    if part.state.oracle.exists():
-        oracle.reload()
-        if not part.again:
-            oracle.begin_again(lambda trial: _is_complete(trial, part.study, part.folder))
-    address = f"{os.environ['KERASTUNER_ORACLE_IP']}:{os.environ['KERASTUNER_ORACLE_PORT']}"
-    serve(StudyServicer(oracle, worker_timeout(), part.again), address, stop, part.state.halt)
-
-
-def _is_complete(trial: Trial, study: Study, folder: Path) -> bool:
-    cells = study.cells_of(values_of(trial.hyperparameters.values, study.space))
-    return all(is_done(cell, folder) for cell in cells)
+    with lock_of(tuner, CHIEF), StopFlag() as stop:  # after the chief before has gone
+        oracle = make_oracle(study, tuner)
+        if (tuner / "oracle.json").exists():
+            oracle.reload()
+            if not again:
+                oracle.begin_again(is_complete)
+        serve(StudyServicer(oracle, worker_timeout(), again), f"{os.environ[IP]}:{os.environ[PORT]}", stop)
 
 
 if __name__ == "__main__":
-    run_part("pipeline.study.chief", _execute)
+    run_member("pipeline.study.chief", _lead)

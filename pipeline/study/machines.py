@@ -1,14 +1,20 @@
-"""Where a study runs: on this machine alone, or on several through keras-tuner's environment variables."""
+"""Where a study runs: on this machine alone, or on several through keras-tuner's environment variables and one folder."""
 
 import errno
 import os
 import re
 import socket
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 from pipeline.errors import UserError
-from pipeline.study.children import threads_each
+from pipeline.runs.files import clear_disk_errors
+from pipeline.study.config import Study
 
 IP, PORT, TUNER = "KERASTUNER_ORACLE_IP", "KERASTUNER_ORACLE_PORT", "KERASTUNER_TUNER_ID"
 CHIEF = "chief"  # keras-tuner makes a process the chief if its id contains this
@@ -16,6 +22,7 @@ LEADER = "leader"  # the machine of the chief, whose workers must not be taken f
 TIMEOUT = "NIBBLE_WORKER_TIMEOUT"
 TIMEOUT_SECONDS = 300.0
 PORT_SECONDS = 5.0
+DIGITS = 8
 
 
 @dataclass(frozen=True)
@@ -35,11 +42,11 @@ class Place:
 
     @property
     def threads(self) -> int:
-        """How many each of its trainings has."""
+        """Threads of each of its runs."""
         return threads_each(self.count)
 
     def environment(self, tuner_id: str) -> dict[str, str]:
-        """What keras-tuner wants to know in the process `tuner_id`."""
+        """What keras-tuner reads in the process `tuner_id`."""
         return {IP: self.ip, PORT: str(self.port), TUNER: tuner_id}
 
 
@@ -51,12 +58,20 @@ def place(workers: int) -> Place:
         return Place("127.0.0.1", _bound("127.0.0.1", 0), True, "worker", workers)
     if missing := {IP, PORT, TUNER} - set(given):
         raise UserError(f"{', '.join(sorted(missing))}: not set. Several machines need {IP}, {PORT} and {TUNER}")
-    port = _port(given[PORT])
-    if not re.fullmatch(r"[A-Za-z0-9_.-]+", given[TUNER]):
-        raise UserError(f"{TUNER}={given[TUNER]}: give letters, digits, dots and dashes")
-    if CHIEF in given[TUNER]:
-        return Place(given[IP], _bound(given[IP], port), True, LEADER, workers)
-    return Place(given[IP], port, False, given[TUNER], workers)
+    ip, port, name = given[IP], given[PORT], given[TUNER]
+    if not (port.isdecimal() and 1 <= int(port) <= 65535):
+        raise UserError(f"{PORT}={port}: give a number from 1 to 65535")
+    if not re.fullmatch(r"[A-Za-z0-9_.-]+", name):
+        raise UserError(f"{TUNER}={name}: give letters, digits, dots and dashes")
+    if CHIEF in name:
+        return Place(ip, _bound(ip, int(port)), True, LEADER, workers)
+    return Place(ip, int(port), False, name, workers)
+
+
+def threads_each(workers: int) -> int:
+    """Threads for each of `workers` runs at a time: their share of the cores that this process may use."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, cores // workers)
 
 
 def worker_timeout() -> float:
@@ -71,10 +86,33 @@ def worker_timeout() -> float:
     return seconds
 
 
-def _port(text: str) -> int:
-    if not (text.isdecimal() and 1 <= int(text) <= 65535):
-        raise UserError(f"{PORT}={text}: give a number from 1 to 65535")
-    return int(text)
+def tuner_folder(study: Study, folder: Path) -> Path:
+    """tuner/DIGEST8 in the folder of a study: keras-tuner's state, locks, logs and reports, shared by all machines."""
+    return folder / "tuner" / study.digest[:DIGITS]
+
+
+def member_log(tuner: Path, name: str) -> Path:
+    """The log of the chief or a worker."""
+    return tuner / "logs" / f"{name}.log"
+
+
+@contextmanager
+def as_machine(tuner: Path, name: str) -> Iterator[None]:
+    """Be the only machine of this name; raises UserError if there is one already."""
+    try:
+        lock = lock_of(tuner, name).acquire(blocking=False)
+    except Timeout:
+        raise UserError(f"{name}: a machine of this name works on the study already. Choose another") from None
+    with lock:
+        yield
+
+
+def lock_of(tuner: Path, name: str) -> FileLock:
+    """A lock that the system releases when its process ends, on NFS (version 4 or newer) as well."""
+    path = tuner / "locks" / name
+    with clear_disk_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    return FileLock(path)
 
 
 def _bound(ip: str, port: int) -> int:

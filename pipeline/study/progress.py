@@ -1,19 +1,49 @@
-"""What a person sees of a study: one line that changes on a terminal, a line a finished cell elsewhere."""
+"""What the workers of a study report through its folder, and what a person sees of it.
+
+A terminal shows one line that changes, a file or pipe a line for each run that ends.
+"""
 
 import shutil
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
 from typing import TextIO
 
-from pipeline.progress import duration
+from pipeline.runs.files import append_jsonl, read_jsonl
+from pipeline.runs.progress import duration
 
+REPORTS = "reports"
 TICK_SECONDS = 1.0
+
+
+class Reports:
+    """reports/WORKER.jsonl in keras-tuner's folder of the study, each with one writer: what the workers have done.
+
+    Events: begun, done (with seconds, score), reused (score), failed (message, log), refused (message: the study must end).
+    """
+
+    def __init__(self, tuner: Path):
+        self.folder = tuner / REPORTS
+
+    def append(self, worker: str, event: str, cell: str, run: str, **more: object) -> None:
+        """Append an event of a worker: the title of a cell, the name of its run folder."""
+        append_jsonl(self.folder / f"{worker}.jsonl", {"event": event, "cell": cell, "run": run, **more})
+
+    def read(self) -> dict[str, list[dict]]:
+        """All events so far by worker."""
+        return {path.stem: read_jsonl(path) for path in sorted(self.folder.glob("*.jsonl"))}
+
+    def clear(self) -> None:
+        """Forget the events of an earlier start of the study."""
+        for path in self.folder.glob("*.jsonl"):
+            path.unlink()
 
 
 @dataclass(frozen=True)
 class Failure:
-    """A cell that failed, the end of what its process said and where the rest is."""
+    """A cell that failed, the end of its log and where that is."""
 
     cell: str
     message: str
@@ -25,10 +55,10 @@ class Failure:
 
 
 class StudyProgress:
-    """Follows the workers' reports: counts cells, says how long the rest will take and which cell is best so far.
+    """Counts cells by the workers' reports, estimates the time left and remembers the best cell.
 
     `total`: runs of the study; `done`: folders' names of those that were complete before, `best`: (objective, title) of
-    the best of them.
+    the best of them. `refused` is what a worker says for which the whole study must end.
     """
 
     def __init__(
@@ -37,39 +67,43 @@ class StudyProgress:
         total: int,
         done: Sequence[str] = (),
         workers: int = 1,
-        objective: str = "",
+        objective: str | None = None,
         best: tuple[float, str] | None = None,
     ):
         self.stream, self.total, self.workers, self.objective, self.best = stream, total, workers, objective, best
         self.failures: dict[str, Failure] = {}  # by run
+        self.refused: str | None = None
         self._done = set(done)
-        self._begun: dict[str, tuple[str, float]] = {}  # worker: cell and when
+        self._running: set[str] = set()  # workers
         self._seconds: list[float] = []
         self._read: dict[str, int] = {}
         self._ticked = 0.0
 
-    def follow(self, reports: Mapping[str, Sequence[Mapping]], aloud: bool = True) -> int:
-        """Take in what is new in the workers' reports and show it (`aloud`); how many cells have ended."""
+    def follow(self, reports: Mapping[str, Sequence[Mapping]]) -> int:
+        """Take in what is new in the workers' reports and show it; how many cells have ended."""
         ended = 0
         for worker, events in reports.items():
             for event in events[self._read.get(worker, 0) :]:
-                ended += self._see(worker, event, aloud)
+                has_ended, news = self._see(worker, event)
+                ended += has_ended
+                if news:
+                    self.say(f"{event['cell']}: {news}  ({self.status()})")
             self._read[worker] = len(events)
         self._tick()
         return ended
+
+    def skip(self, reports: Mapping[str, Sequence[Mapping]]) -> None:
+        """Leave out what happened before this machine joined; finished runs are in `done`."""
+        self._read = {worker: len(events) for worker, events in reports.items()}
 
     def say(self, text: str) -> None:
         """Print a line of its own."""
         start = "\r\033[K" if self.stream.isatty() else ""
         print(start + text, file=self.stream, flush=True)
 
-    def stopping(self) -> None:
-        """A signal has arrived."""
-        self.say(f"stopping: {len(self._begun)} running cells write their checkpoints; Ctrl-C again ends them at once")
-
     def status(self) -> str:
         """Such as `3 of 12 done, 2 running, 0 failed, 12 min 05 s left, best val_accuracy 81.2 % (W4/A4, seed 1)`."""
-        parts = [f"{len(self._done)} of {self.total} done", f"{len(self._begun)} running"]
+        parts = [f"{len(self._done)} of {self.total} done", f"{len(self._running)} running"]
         parts.append(f"{len(self.failures)} failed")
         if (left := self._left()) is not None:
             parts.append(f"{duration(left)} left")
@@ -77,37 +111,33 @@ class StudyProgress:
             parts.append(f"best {self.objective} {100 * self.best[0]:.1f} % ({self.best[1]})")
         return ", ".join(parts)
 
-    def _see(self, worker: str, event: Mapping, aloud: bool) -> int:
+    def _see(self, worker: str, event: Mapping) -> tuple[bool, str]:
+        """Take in an event; whether a cell has ended by it, and what to say of it."""
         cell, run, kind = event["cell"], event["run"], event["event"]
         if kind == "begun":
-            self._begun[worker] = cell, time.monotonic()
-            return 0
-        self._begun.pop(worker, None)
+            self._running.add(worker)
+            return False, ""
+        self._running.discard(worker)
+        if kind == "refused":
+            self.refused = event["message"]
+            return False, ""
         if kind == "failed":
             self.failures[run] = Failure(cell, event["message"], event["log"])
-            if aloud:
-                self.say(f"{cell}: FAILED  ({self.status()})")
-            return 1
+            return True, "FAILED"
         fresh = run not in self._done
         self._done.add(run)
         self.failures.pop(run, None)
         if event["score"] is not None:
             self.best = max(filter(None, (self.best, (event["score"], cell))), key=lambda best: best[0])
-        if kind == "done":
-            self._seconds.append(event["seconds"])
-        if kind == "done" and aloud:
-            self.say(f"{cell}: done in {duration(event['seconds'])}  ({self.status()})")
-        return int(fresh)
+        if kind == "reused":
+            return fresh, ""
+        self._seconds.append(event["seconds"])
+        return fresh, f"done in {duration(event['seconds'])}"
 
     def _left(self) -> float | None:
         """Seconds until the last cell ends, None before any has ended."""
-        if not self._seconds:
-            return None
-        each = sum(self._seconds) / len(self._seconds)
-        now = time.monotonic()
-        spent = sum(min(now - begun, each) for _, begun in self._begun.values())
         waiting = self.total - len(self._done) - len(self.failures)
-        return max(0.0, waiting * each - spent) / max(self.workers, len(self._begun))
+        return fmean(self._seconds) * waiting / max(self.workers, len(self._running)) if self._seconds else None
 
     def _tick(self) -> None:
         """Refresh the line on a terminal."""

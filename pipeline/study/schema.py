@@ -1,24 +1,30 @@
-"""The schema of a study: one base experiment, variants with settings of their own, conditions, seeds and folds."""
+"""What a study's YAML file may hold, and what is said of a file that holds something else."""
 
+import shlex
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, ValidationError
 from pydantic_core import PydanticCustomError
 
-from pipeline.config_schema import NAME_PATTERN, Count, Section, Seed
+from pipeline.config.load import Document, parse
+from pipeline.config.messages import WANTED, ConfigError, Place, Problem, quoted, shown, suggestion
+from pipeline.config.schema import NAME_PATTERN
+from pipeline.settings import Count, Section, Seed
+
+GRID = "grid"
+HINT = "Give at least base: FILE and variants: {name: [methods]}"
 
 Settings = dict[str, Any]  # dotted keys and values, as `--set` takes them
 
 
 class Range(Section):
-    """A stretch of numbers that random and bayesian search draw from."""
+    """An interval that random and bayesian search draw from."""
 
     low: int | float = Field(alias="min", description="Smallest value.")
     high: int | float = Field(alias="max", description="Largest value.")
     step: int | float | None = Field(None, gt=0, description="Distance of the values; null: any value.")
-    scale: Literal["linear", "log"] = Field(
-        "linear", description="Whether equal distances or equal factors weigh alike."
-    )
+    scale: Literal["linear", "log"] = Field("linear", description="Sampled uniformly, or uniformly in its logarithm.")
 
 
 def _scalar(value: Any) -> Any:
@@ -83,3 +89,56 @@ class StudyFile(Section):
     folds: list[Count] | None = Field(None, min_length=1, description="Folds of action unit data; default: the base's.")
     reference: str | None = Field(None, description="The variant differences are taken to; default: the first.")
     search: Search = Field(Search(), description="How keras-tuner goes through the settings.")
+
+
+def read_document(path: Path, text: str) -> Document:
+    """The document in the `text` of the file `path`; raises ConfigError if it cannot be a study."""
+    document = parse(text, lambda line: Place(str(path), line))
+    if not isinstance(document.value, dict):
+        raise ConfigError([*document.problems, Problem(Place(str(path), 1), (), f"no study. {HINT}")])
+    if "data" in document.value and "variants" not in document.value:
+        message = f"this is an experiment, not a study: python -m pipeline.run --config {shlex.quote(str(path))}"
+        raise ConfigError([Problem(document.place(("data",)), (), message)])
+    return document
+
+
+def validated(document: Document) -> tuple[StudyFile | None, list[Problem]]:
+    """The study file in a document, or None, and what is wrong with it."""
+    try:
+        return StudyFile.model_validate(document.value), list(document.problems)
+    except ValidationError as error:
+        found = []
+        for detail in error.errors(include_url=False):
+            path = _without_tags(detail["loc"])
+            if path not in document.damaged:
+                found.append(Problem(document.place(path), path, _message(detail, path)))
+        return None, document.problems + found
+
+
+def _without_tags(path: tuple) -> tuple:
+    """An error's path without the names pydantic puts in for the forms of an axis."""
+    if path[:1] == ("variants",) and path[2:3] == ("axes",):
+        return (*path[:4], *(step for step in path[4:] if step not in AXIS_TAGS))
+    return path
+
+
+def _message(detail: dict, path: tuple) -> str:
+    match path:
+        case ("variants", _, "axes", _, *_):
+            owner = Range
+        case ("variants", _, _):
+            owner = Variant
+        case ("search", _):
+            owner = Search
+        case _:
+            owner = StudyFile
+    known = {field.alias or name: field.description for name, field in owner.model_fields.items()}
+    key = path[-1]
+    match detail["type"]:
+        case "extra_forbidden":
+            guess = suggestion(key, known)
+            return f"unknown key. Did you mean {guess!r}?" if guess else f"unknown key. Known here: {quoted(known)}"
+        case "missing":
+            return f"missing. Give it: {known[key]}"
+    wanted = WANTED.get(detail["type"], detail["msg"]).format(**detail.get("ctx", {}))
+    return f"expected {wanted}, not {shown(detail['input'])}"

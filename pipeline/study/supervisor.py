@@ -1,136 +1,151 @@
 """Leads a study on this machine: starts chief and workers, keeps them alive, follows what they report, ends them."""
 
+import subprocess
 import time
-import traceback
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipeline.errors import RunFailed, UserError
-from pipeline.run_folder import read_status
-from pipeline.stopping import StopFlag
-from pipeline.study.children import python_module, with_threads
+from pipeline.runs.folder import read_status
+from pipeline.runs.stopping import StopFlag
 from pipeline.study.config import Study
-from pipeline.study.machines import Place
-from pipeline.study.part import arguments_of
-from pipeline.study.processes import Member, end_all, kill_all
-from pipeline.study.progress import StudyProgress
-from pipeline.study.state import State
+from pipeline.study.machines import Place, as_machine, member_log, tuner_folder
+from pipeline.study.processes import AGAIN, kill, member_command, message_after, start, tail, with_threads
+from pipeline.study.progress import Reports, StudyProgress
 
 POLL_SECONDS = 0.2
 FAREWELL_SECONDS = 2.0
-REPORT_SECONDS = 10.0
-REPORT_SHARE = 10  # a report that takes a second is written every ten seconds at most
+MAX_DEATHS, WITHIN_SECONDS = 5, 60.0
 
 
-class Reporter:
-    """Writes the report after finished cells, but not so often that it costs more than it is worth."""
+@dataclass
+class Member:
+    """The chief or a worker: one name, whatever its process id."""
 
-    def __init__(self, write: Callable[[], None]):
-        self.write, self._next, self._wanted = write, 0.0, False
+    name: str
+    command: Sequence[str]
+    environment: Mapping[str, str]
+    log: Path
+    process: subprocess.Popen | None = None
+    deaths: deque[float] = field(default_factory=lambda: deque(maxlen=MAX_DEATHS))
 
-    def tick(self, finished: int) -> None:
-        """Write it if cells have finished and the last one is old enough."""
-        self._wanted |= finished > 0
-        begun = time.monotonic()
-        if self._wanted and begun >= self._next:
-            self._write()
-            self._wanted = False
-            self._next = time.monotonic() + max(REPORT_SECONDS, REPORT_SHARE * (time.monotonic() - begun))
+    def begin(self, again: bool = False) -> None:
+        """Start it; `again` tells it that it replaces one that died."""
+        command = [*self.command, AGAIN] if again else self.command
+        self.process = start(command, self.log, self.environment, append=again)
 
-    def _write(self) -> None:
-        """Hours of training are worth more than a table: a bug in it is shown now and ends the study only at its end."""
-        try:
-            self.write()
-        except (UserError, RunFailed):
-            raise
-        except Exception:
-            traceback.print_exc()
-            self.write = lambda: None
+    @property
+    def running(self) -> bool:
+        """Whether it has not ended."""
+        return self.process is not None and self.process.poll() is None
+
+    @property
+    def ended_well(self) -> bool:
+        """Whether it has done all it had to do."""
+        return self.process.poll() == 0
+
+    def revive(self) -> bool:
+        """Start it again if it died; whether it had.
+
+        Raises UserError or RunFailed with its message, if another start would be no use or it dies all the time.
+        """
+        code = self.process.poll()
+        if not code:
+            return False
+        if code == 2:
+            raise UserError(message_after(self.log, "error: "))
+        if code == 1:
+            raise RunFailed(message_after(self.log, "failed: "))
+        self.deaths.append(time.monotonic())
+        if len(self.deaths) == MAX_DEATHS and self.deaths[-1] - self.deaths[0] <= WITHIN_SECONDS:
+            times = f"{MAX_DEATHS} times in {WITHIN_SECONDS:.0f} s (exit {code})"
+            raise RunFailed(f"{self.name} died {times}; {self.log} ends with\n{tail(self.log)}")
+        self.begin(again=True)
+        return True
+
+
+def end_all(members: Sequence[Member]) -> None:
+    """Ask all to stop and wait until they have, however long their checkpoints take."""
+    running = [member for member in members if member.running]
+    for member in running:
+        member.process.terminate()
+    for member in running:
+        member.process.wait()
 
 
 class Supervisor:
-    """The chief, if it runs here, and the workers of this machine; `record_code` is called as cells end or members die."""
+    """The chief, if it runs here, and the workers of this machine."""
 
-    def __init__(
-        self,
-        study: Study,
-        folder: Path,
-        where: Place,
-        stop: StopFlag,
-        progress: StudyProgress,
-        record_code: Callable[[], None] = lambda: None,
-    ):
-        self.folder, self.stop, self.progress = folder, stop, progress
-        self.state = State(folder, study.digest)
-        self.reports = self.state.reports()
-        self.machine, self.record_code = where.machine, record_code
-        arguments = arguments_of(study.path, folder, study.digest)
+    def __init__(self, study: Study, folder: Path, where: Place, stop: StopFlag, progress: StudyProgress):
+        self.folder, self.where, self.stop, self.progress = folder, where, stop, progress
+        self.tuner = tuner_folder(study, folder)
+        self.reports = Reports(self.tuner)
+        command, threads = member_command("pipeline.study.worker", study, folder), with_threads(where.threads)
         self.workers = [
-            self._member("worker", name, arguments, {**where.environment(name), **with_threads(where.threads)})
+            Member(name, command, {**where.environment(name), **threads}, member_log(self.tuner, name))
             for name in where.workers
         ]
-        self.chief = self._member("chief", "chief", arguments, where.environment("chief")) if where.leads else None
+        self.chief = None
+        if where.leads:
+            command = member_command("pipeline.study.chief", study, folder)
+            self.chief = Member("chief", command, where.environment("chief"), member_log(self.tuner, "chief"))
 
-    def run(self, each_turn: Callable[[int], None]) -> None:
-        """Until the last trial has ended; `each_turn` is called with the number of cells that have just finished.
+    def run(self, after_turn: Callable[[int], None], after_change: Callable[[], None]) -> None:
+        """Until the last trial has ended; nothing runs afterwards.
 
-        Raises Stopped after a signal, UserError or RunFailed if the study cannot go on; nothing runs afterwards.
+        Calls `after_turn` some times a second with the number of cells that have just finished, `after_change` when there
+        are such cells or a member has died. Raises Stopped after a signal, UserError or RunFailed if the study cannot go on.
         """
-        with self.state.as_machine(self.machine):
-            self._run(each_turn)
+        members = [*self.workers, *([self.chief] if self.chief else [])]
+        with as_machine(self.tuner, self.where.machine):
+            try:
+                for member in reversed(members):  # the chief first
+                    member.begin()
+                while not self._is_over():
+                    self._check_signal()
+                    finished = self._follow()
+                    if finished or any(member.process.poll() for member in members):
+                        after_change()
+                    self._revive()
+                    after_turn(finished)
+                    time.sleep(POLL_SECONDS)
+                self._follow()
+            except (UserError, RunFailed):
+                end_all(self.workers)
+                raise
+            finally:
+                end_all([self.chief] if self.chief else [])
+                for member in members:
+                    if member.running:
+                        kill(member.process)
 
-    def _run(self, each_turn: Callable[[int], None]) -> None:
-        try:
-            for member in self._members:
-                member.begin()
-            while not self._is_over():
-                if self.stop.signum is not None:
-                    self.progress.stopping()
-                    end_all(self.workers, self.stop.signum)
-                    self.stop.check()
-                self._check_halt()
-                self._revive()
-                finished = self.progress.follow(self.reports.read())
-                if finished:
-                    self.record_code()
-                each_turn(finished)
-                time.sleep(POLL_SECONDS)
-            self.progress.follow(self.reports.read())
-        except (UserError, RunFailed):
+    def _check_signal(self) -> None:
+        if self.stop.signum is not None:
+            self.progress.say("stopping: the runs write their checkpoints; Ctrl-C again ends them at once")
             end_all(self.workers)
-            raise
-        finally:
-            if self.chief:
-                end_all([self.chief])
-            kill_all(self._members)
+            self.stop.check()
 
-    @property
-    def _members(self) -> list[Member]:
-        return [*([self.chief] if self.chief else []), *self.workers]
-
-    def _member(self, module: str, name: str, arguments: Sequence[str], environment: dict[str, str]) -> Member:
-        command = python_module(f"pipeline.study.{module}", *arguments)
-        return Member(name, command, environment, self.state.log(name))
-
-    def _check_halt(self) -> None:
-        if halt := self.state.halt.read():
-            code, message = halt
-            if code == 2:
-                raise UserError(message)
-            self.progress.follow(self.reports.read())
-            raise RunFailed("\n".join([message, *map(str, self.progress.failures.values())]))
+    def _follow(self) -> int:
+        finished = self.progress.follow(self.reports.read())
+        if self.progress.refused:
+            raise UserError(self.progress.refused)
+        return finished
 
     def _revive(self) -> None:
-        if any(member.died for member in self._members):
-            self.record_code()
-        if self.chief and self.chief.revive():
-            self.progress.say("the chief died and has been started again")
+        try:
+            if self.chief and self.chief.revive():
+                self.progress.say("the chief died and has been started again")
+                for worker in self.workers:
+                    if worker.ended_well:  # the new chief waits until it has told every worker that nothing is left
+                        worker.begin(again=True)
             for worker in self.workers:
-                if worker.ended_well:  # the new chief waits to hear that it knows
-                    worker.begin(again=True)
-        for worker in self.workers:
-            if worker.revive():
-                self.progress.say(f"{worker.name} died and has been started again")
+                if worker.revive():
+                    self.progress.say(f"{worker.name} died and has been started again")
+        except RunFailed as error:
+            self._follow()
+            raise RunFailed("\n".join([str(error), *map(str, self.progress.failures.values())])) from None
 
     def _is_over(self) -> bool:
         if self.chief is None:
@@ -142,12 +157,15 @@ class Supervisor:
 
     def _chief_has_ended(self) -> bool:
         """Whether the study has ended on the machine that leads it, so that nobody will answer the workers here."""
-        state = (read_status(self.folder) or {}).get("state")
-        if state == "running":
+        status = read_status(self.folder) or {}
+        if status.get("state") == "running":
             return False
         self._see_off()
-        if state != "done":
-            raise RunFailed(f"the study was ended where its chief ran ({state}). Start it there, then here again")
+        if status.get("state") != "done":
+            state = ": ".join(filter(None, (status.get("state"), status.get("message"))))
+            raise RunFailed(
+                f"the study has ended on the machine of its chief ({state}). Start it there, then here again"
+            )
         return True
 
     def _see_off(self) -> None:

@@ -1,115 +1,154 @@
 """python -m pipeline.study.worker: takes trials from the chief and runs their cells; started by pipeline.study."""
 
+import json
 import os
 import threading
 import time
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
+from statistics import fmean
 
 import grpc
+from keras_tuner import Oracle
 from keras_tuner.engine.base_tuner import BaseTuner
 from keras_tuner.engine.trial import Trial
-from keras_tuner.errors import FailedTrialError
+from keras_tuner.errors import FailedTrialError, FatalError
 from keras_tuner.src import protos
+from keras_tuner.src.distribute.oracle_client import OracleClient
 
-from pipeline.config_problems import ConfigError
-from pipeline.errors import UserError
-from pipeline.stopping import StopFlag
+from pipeline.config.messages import ConfigError
+from pipeline.errors import RunFailed, UserError
+from pipeline.runs.stopping import StopFlag
 from pipeline.study.cell_run import CellFailed, run_cell
-from pipeline.study.cells import Cell, is_done
-from pipeline.study.client import Ended, StudyClient
-from pipeline.study.machines import IP, PORT, worker_timeout
+from pipeline.study.cells import Cell
+from pipeline.study.config import Study
+from pipeline.study.machines import IP, PORT, member_log, tuner_folder, worker_timeout
 from pipeline.study.manifest import write_trial
-from pipeline.study.oracles import SCORE, make_oracle
-from pipeline.study.part import Part, run_part
-from pipeline.study.scores import mean_score, score
-from pipeline.study.settings import GRID, VARIANT
-from pipeline.study.space import values_of
+from pipeline.study.oracle import SCORE, VARIANT, cells_of, make_oracle
+from pipeline.study.processes import run_member
+from pipeline.study.progress import Reports
+from pipeline.study.schema import GRID
 
 HEARTBEAT_SECONDS = 30.0
+IDLE_SECONDS = 0.05
+PATIENCE_SECONDS = 600
+# keras-tuner's client waits for a chief that is away; these options also repeat a question that a dying chief left open
+# (every question may be asked twice) and bound the wait, which is an hour otherwise.
+ASK_AGAIN = {"maxAttempts": 5, "initialBackoff": "0.2s", "maxBackoff": "2s", "backoffMultiplier": 2}
+SERVICE = {
+    "name": [{}],
+    "timeout": f"{PATIENCE_SECONDS}s",
+    "retryPolicy": {**ASK_AGAIN, "retryableStatusCodes": ["UNAVAILABLE"]},
+}
+OPTIONS = [
+    ("grpc.service_config", json.dumps({"methodConfig": [SERVICE]})),
+    ("grpc.enable_http_proxy", 0),
+    ("grpc.initial_reconnect_backoff_ms", 200),
+    ("grpc.min_reconnect_backoff_ms", 200),
+    ("grpc.max_reconnect_backoff_ms", 2000),
+]
+
+
+class Ended(FatalError):
+    """The search must end: keras-tuner passes this on, and would call any other error an invalid trial."""
+
+    def __init__(self, reason: Exception):
+        super().__init__(str(reason))
+        self.reason = reason
+
+
+def connect(oracle: Oracle, address: str) -> OracleClient:
+    """keras-tuner's client of the chief at `address`, which waits for one that dies and comes back."""
+    client = OracleClient(oracle)
+    client.stub = protos.get_service_grpc().OracleStub(grpc.insecure_channel(address, OPTIONS))
+    return client
 
 
 class StudyTuner(BaseTuner):
     """Runs each trial as ordinary runs in processes of their own; its state is the chief's and the run folders'."""
 
-    def __init__(self, part: Part, stop: StopFlag):
-        oracle = make_oracle(part.study, part.state.tuner)
-        super().__init__(oracle, directory=part.state.tuner.parent, project_name=part.state.tuner.name)
-        self.oracle = StudyClient(oracle, f"{os.environ[IP]}:{os.environ[PORT]}", stop)
-        self.part, self.stop = part, stop
+    def __init__(self, study: Study, folder: Path, address: str):
+        self.study, self.folder, self.tuner_folder = study, folder, tuner_folder(study, folder)
+        self.reports = Reports(self.tuner_folder)
+        oracle = make_oracle(study, self.tuner_folder)
+        super().__init__(oracle, directory=self.tuner_folder.parent, project_name=self.tuner_folder.name)
+        self.oracle = connect(oracle, address)
 
     def save(self) -> None:
         """Nothing: a tuner has no state of its own."""
 
+    def pre_create_trial(self) -> None:
+        """Wait a moment: keras-tuner asks again at once while there is no trial yet."""
+        time.sleep(IDLE_SECONDS)
+
     def run_trial(self, trial: Trial) -> dict[str, float]:
-        """The score of a trial; raises FailedTrialError if one of its cells failed, Ended if the search must end."""
-        study = self.part.study
+        """The score of a trial; raises FailedTrialError if one of its cells failed, Ended if the search must end.
+
+        A signal is passed to the run, which writes its checkpoint; outside of trials it ends the worker at once.
+        """
         try:
             cells = self._cells(trial)
-            if study.search.kind != GRID:
-                write_trial(trial.trial_id, cells, self.part.folder)
-            with self._heartbeat(trial):
+            if self.study.search.kind != GRID:
+                write_trial(trial.trial_id, cells, self.folder)
+            with StopFlag() as stop, self._heartbeat(trial):
                 for cell in cells:
-                    self._run(cell)
+                    self._run(cell, stop)
+                stop.check()
             return {SCORE: self._score(trial, cells)}
         except CellFailed as error:
             raise FailedTrialError(str(error)) from None
-        except UserError as error:
-            self.part.state.halt.write(2, str(error))
-            raise Ended(error) from error
         except Exception as error:
             raise Ended(error) from error
 
     def _cells(self, trial: Trial) -> tuple[Cell, ...]:
         """The cells of a trial; a combination that is no valid experiment is a failed trial."""
-        study, values = self.part.study, trial.hyperparameters.values
         try:
-            return study.cells_of(values_of(values, study.space))
+            return cells_of(self.study, trial.hyperparameters.values)
         except ConfigError as error:
-            log = str(self.part.state.log(self.tuner_id))
-            self._tell("failed", str(values[VARIANT]), f"trial {trial.trial_id}", message=str(error), log=log)
-            raise CellFailed(str(error)) from None
+            self._trial_failed(trial, trial.hyperparameters.values[VARIANT], str(error))
 
-    def _run(self, cell: Cell) -> None:
-        folder = self.part.folder
-        if is_done(cell, folder):
+    def _run(self, cell: Cell, stop: StopFlag) -> None:
+        if cell.is_done(self.folder):
             self._report("reused", cell, score=self._shown_score(cell))
             return
         self._report("begun", cell)
         begun = time.monotonic()
         try:
-            run_cell(cell, folder, self.stop)
+            run_cell(cell, self.folder, stop)
         except CellFailed as error:
-            self._report("failed", cell, message=str(error), log=str(cell.log_path(folder)))
+            self._report("failed", cell, message=str(error), log=str(cell.log_path(self.folder)))
             raise
-        seconds = time.monotonic() - begun
-        self._report("done", cell, seconds=seconds, score=self._shown_score(cell))
+        except UserError as error:
+            self._report("refused", cell, message=str(error))
+            raise
+        self._report("done", cell, seconds=time.monotonic() - begun, score=self._shown_score(cell))
 
     def _shown_score(self, cell: Cell) -> float | None:
-        """What "best so far" goes by; None for what is no rival."""
-        study = self.part.study
-        is_rival = cell.arm.variant not in study.reference_only
-        return score(cell, self.part.folder, study.search.objective) if is_rival else None
+        """The score by which the best run so far is shown; None for a variant that does not compete."""
+        return cell.score(self.folder, self.study.search.objective) if self.study.competes(cell.arm.variant) else None
 
     def _score(self, trial: Trial, cells: tuple[Cell, ...]) -> float:
-        search = self.part.study.search
-        if search.kind == GRID:  # every combination is run: nothing depends on it
+        if self.study.search.kind == GRID:  # every combination is run: nothing depends on it
             return 0.0
-        found = mean_score(cells, self.part.folder, search.objective)
-        if found is None:
-            name, log = cells[0].arm.name, str(self.part.state.log(self.tuner_id))
-            message = f"{search.objective} is undefined for one of its runs: no score to search by"
-            self._tell("failed", name, f"trial {trial.trial_id}", message=message, log=log)
-            raise CellFailed(message)
-        return found
+        objective = self.study.search.objective
+        found = [cell.score(self.folder, objective) for cell in cells]
+        if None in found:
+            message = f"{objective} is undefined for one of its runs: no score to search by"
+            self._trial_failed(trial, cells[0].arm.name, message)
+        return fmean(found)
 
-    def _report(self, kind: str, cell: Cell, **more: object) -> None:
-        self._tell(kind, cell.title, cell.run_folder(self.part.folder).name, **more)
+    def _report(self, event: str, cell: Cell, **more: object) -> None:
+        self.reports.append(self.tuner_id, event, cell.title, cell.run_folder(self.folder).name, **more)
 
-    def _tell(self, kind: str, cell: str, run: str, **more: object) -> None:
-        self.part.state.report(self.tuner_id, event=kind, cell=cell, run=run, **more)
+    def _trial_failed(self, trial: Trial, name: str, message: str) -> None:
+        """Report a trial that failed as a whole; raises CellFailed."""
+        log = str(member_log(self.tuner_folder, self.tuner_id))
+        self.reports.append(self.tuner_id, "failed", name, f"trial {trial.trial_id}", message=message, log=log)
+        raise CellFailed(message)
 
     @contextmanager
-    def _heartbeat(self, trial: Trial):
+    def _heartbeat(self, trial: Trial) -> Iterator[None]:
         """Let the chief hear of this worker while a trial runs."""
         ended = threading.Event()
         seconds = min(HEARTBEAT_SECONDS, worker_timeout() / 4)
@@ -118,7 +157,7 @@ class StudyTuner(BaseTuner):
         def beat() -> None:
             while not ended.wait(seconds):
                 with suppress(grpc.RpcError):  # the chief may be away; the next beat tries again
-                    self.oracle.line.GetTrial(request, timeout=seconds)
+                    self.oracle.stub.GetTrial(request, timeout=seconds)
 
         threading.Thread(target=beat, daemon=True).start()
         try:
@@ -127,12 +166,16 @@ class StudyTuner(BaseTuner):
             ended.set()
 
 
-def _execute(part: Part, stop: StopFlag) -> None:
+def _work(study: Study, folder: Path, _again: bool) -> None:
+    address = f"{os.environ[IP]}:{os.environ[PORT]}"
     try:
-        StudyTuner(part, stop).search()
+        StudyTuner(study, folder, address).search()
     except Ended as ended:
         raise ended.reason from ended
+    except grpc.RpcError as error:
+        advice = "Start the study there and here again: it resumes"
+        raise RunFailed(f"the chief at {address} failed or does not answer: {error.details()}. {advice}") from error
 
 
 if __name__ == "__main__":
-    run_part("pipeline.study.worker", _execute)
+    run_member("pipeline.study.worker", _work)

@@ -1,7 +1,7 @@
 import { type Page, expect, test } from "@playwright/test";
 import { keep, readFixture } from "./page";
 
-const FRAMES = 16; // of tests/web_page.py
+const FRAMES = 16; // of tests/web/web_page.py
 
 test("crops and probabilities of rendered faces", async ({ page }) => {
   keep("numbers.json", JSON.stringify(await numbers(page)));

@@ -1,4 +1,4 @@
-/** The page as its tests see it, and the files that tests/test_web_page.py prepares for them. */
+/** The page as its tests see it, and the files that tests/web/test_page.py prepares for them. */
 
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

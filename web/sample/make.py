@@ -10,7 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from pipeline.data.au_set import AU_NUMBERS
+from pipeline.action_units.labels import AU_NUMBERS
 from pipeline.data.synthetic_faces.person import sample_person
 from pipeline.data.synthetic_faces.render import render
 from pipeline.data.synthetic_faces.scene import Scene, still_scene

@@ -5,7 +5,7 @@ import { squares } from "../src/core/search";
 import { shrink } from "../src/core/shrink";
 import { bytes, golden, networkOutput, testImage } from "./golden";
 
-const [THRESHOLD, OVERLAP] = [0.9995, 0.3]; // of tests/web_golden.py
+const [THRESHOLD, OVERLAP] = [0.9995, 0.3]; // of tests/web/web_golden.py
 
 test("anchors are Python's", () => {
   expect(anchors()).toHaveLength(896);

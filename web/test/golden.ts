@@ -1,4 +1,4 @@
-/** golden.json, which `python -m tests.web_golden` writes, and the network's output that a formula there makes. */
+/** golden.json, which `python -m tests.web.web_golden` writes, and the network's output that a formula there makes. */
 
 import { readFileSync } from "node:fs";
 import type { Point } from "../src/core/crop";

@@ -1,4 +1,4 @@
-"""Face crops of indexed frames, cut out and encoded as JPEG by a pool of threads, in order."""
+"""Face crops of indexed frames: placed by landmarks, boxes or the detector, cut out and encoded as JPEG by threads."""
 
 import os
 import threading
@@ -11,9 +11,9 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from pipeline.data.bp4d.frame_index import FrameIndex
+from pipeline.data.bp4d.index import FrameIndex
 from pipeline.data.bp4d.layout import Layout
-from pipeline.data.bp4d.places import Places, read_places
+from pipeline.data.bp4d.tables import Places, read_places
 from pipeline.faces.blazeface import FaceDetector
 from pipeline.faces.crop import CropRecipe, Square
 from pipeline.faces.image_files import UnreadableImage, read_image
@@ -23,8 +23,8 @@ JPEG = (
     *(cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444),
 )
 LANDMARKS, BOX, DETECTOR, CENTRE = "landmarks", "box", "detector", "centre"
-LARGEST = 2.0  # side of a crop, longer side of its image = 1
-AHEAD = 16  # crops under way for each thread
+MAX_SIDE = 2.0  # of a crop, in longer sides of its image
+AHEAD = 16  # crops in progress per thread
 
 
 class Crop(NamedTuple):
@@ -59,7 +59,7 @@ class Cropper:
         return next((square, source) for square, source in squares if _plausible(square, image))
 
     def _squares(self, image: np.ndarray, number: int, places: Places) -> Iterator[tuple[Square, str]]:
-        """Where the face may be, the best source first."""
+        """Candidates for the place of the face, the best source first."""
         if number in places.eyes:
             eyes = places.eyes[number]
             yield self._recipe.from_eyes(eyes[:2], eyes[2:]), LANDMARKS
@@ -77,7 +77,7 @@ class Cropper:
 
 
 def face_crops(found: Layout, index: FrameIndex, recipe: CropRecipe, use_detector: bool) -> Iterator[Crop]:
-    """The crops of all rows of the index, in order; abandoning the iterator stops the threads.
+    """The crops of all rows of the index, in order; closing the iterator stops the threads.
 
     Raises:
         UserError: a file of landmarks or boxes cannot be used.
@@ -100,7 +100,7 @@ def _plausible(square: Square, image: np.ndarray) -> bool:
     """Whether the square's centre is in the image, and its side not many times the image's."""
     height, width = image.shape[:2]
     inside = 0 <= square.x <= width and 0 <= square.y <= height
-    return inside and square.side <= LARGEST * max(height, width)
+    return inside and square.side <= MAX_SIDE * max(height, width)
 
 
 def _with_places(found: Layout, index: FrameIndex) -> Iterator[tuple[int, Places]]:
@@ -114,5 +114,5 @@ def _with_places(found: Layout, index: FrameIndex) -> Iterator[tuple[int, Places
 
 
 def summary(sources: Counter) -> dict[str, int]:
-    """How many crops each source placed, all four named."""
+    """How many crops each of the four sources placed."""
     return {source: sources[source] for source in (LANDMARKS, BOX, DETECTOR, CENTRE)}

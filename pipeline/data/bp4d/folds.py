@@ -2,9 +2,10 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from typing import Any
 
-from pipeline.data.sampling import stream
 from pipeline.errors import UserError
+from pipeline.runs.sampling import stream
 
 # The split of JAA-Net, ME-GraphAU, AUNets, FG-Net and FMAE-IAT; a fold is named by the part it tests on.
 BP4D_PARTS = tuple(
@@ -25,10 +26,10 @@ def fold_split(
     """The sorted (training, validation, test) subjects of the fold that tests on part `fold` (1 is the first).
 
     Validation takes the share `val_fraction` of the subjects that are not tested on, rounded, at least one unless the
-    share is 0. `parts` None: BP4D's. Capitals make no difference.
+    share is 0. `parts` None: BP4D's. Case is ignored.
 
     Raises:
-        UserError: a subject in two parts or in none, no such part, or nobody left to train or test on.
+        UserError: a subject in two parts or in none, no such part, or no subject left to train or test on.
     """
     parts = BP4D_PARTS if parts is None else parts
     subjects = sorted(set(present))
@@ -47,6 +48,12 @@ def fold_split(
     order = stream("split", seed, fold).permutation(len(others))
     val = {others[index] for index in order[:held_out]}
     return tuple(subject for subject in others if subject not in val), tuple(sorted(val)), test
+
+
+def check_folds(present: Iterable[str], data: Any) -> None:
+    """Raise UserError if the config section `data` has a fold that these subjects cannot be split into."""
+    for fold in data.folds:
+        fold_split(present, fold, data.parts, data.val_fraction, seed=1)
 
 
 def _held_out(subjects: int, fraction: float) -> int:

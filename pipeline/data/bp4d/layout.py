@@ -13,6 +13,8 @@ LABEL_FOLDERS = ("AUCoding/AU_OCC", "AUCoding", "AU_OCC", "label", "labels", "."
 PLACE_FOLDERS = ("Landmarks", "Boxes")
 PACKED_IN = (".", "BP4D", "BP4D-training")  # folders that an unpacked archive puts around the others
 CLEAN = "AU_OCC_clean"
+FRAME = "frame"  # of a file of landmarks or boxes
+EYES = ("right_eye_x", "right_eye_y", "left_eye_x", "left_eye_y")  # the subject's right eye
 TASK = re.compile(r"T\d+", re.IGNORECASE)
 SEQUENCE_FILE = re.compile(rf"(?P<subject>[^_.][^_]*)_(?P<task>{TASK.pattern})\.csv", re.IGNORECASE)
 
@@ -23,7 +25,7 @@ Sequence = tuple[str, str]  # subject and task, such as ("F001", "T1")
 class Layout:
     """The folders of a data set; `labels`, `clean` and `places` map a sequence to its CSV file(s).
 
-    `folders` are the sequences' folders below `images`. Sequences are in capitals, whatever the disk has.
+    `folders` are the sequences' folders below `images`. Sequences are in upper case, whatever the disk has.
     """
 
     root: Path
@@ -38,7 +40,7 @@ def find_layout(root: Path) -> Layout:
     """The layout of the data set in `root`.
 
     Raises:
-        UserError: no label files or no image folder (says what to request and which folders were looked at), or two
+        UserError: no label files or no image folder (says what to request and where it was looked for), or two
             files or folders of the same sequence.
     """
     label_folders = _candidates(root, LABEL_FOLDERS)
@@ -60,7 +62,7 @@ def sequence_files(folder: Path) -> dict[Sequence, Path]:
     """{(subject, task): file} of the files called like F001_T1.csv in a folder, sorted; {} if there is no folder.
 
     Raises:
-        UserError: two names differ in capitals only.
+        UserError: two names differ only in case.
     """
     matches = ((SEQUENCE_FILE.fullmatch(name), folder / name) for name in names_in(folder))
     return _once(((match["subject"], match["task"]), path) for match, path in matches if match)
@@ -70,7 +72,7 @@ def sequence_folders(images: Path) -> dict[Sequence, str]:
     """{(subject, task): path below `images`} of the folders such as F001/T1, sorted; {} if there is no folder.
 
     Raises:
-        UserError: two names differ in capitals only.
+        UserError: two names differ only in case.
     """
     found = _once(
         ((subject, task), images / subject / task)
@@ -82,7 +84,7 @@ def sequence_folders(images: Path) -> dict[Sequence, str]:
 
 
 def names_in(folder: Path) -> list[str]:
-    """What is in a folder, sorted; [] if it is none or cannot be read."""
+    """What is in a folder, sorted; [] if it is not a folder or cannot be read."""
     try:
         return sorted(os.listdir(folder))
     except OSError:
@@ -90,7 +92,7 @@ def names_in(folder: Path) -> list[str]:
 
 
 def missing_bp4d(root: Path, reason: str, looked: Iterable[Path]) -> str:
-    """What to tell who has no BP4D: what is missing, how to get it, and what works without."""
+    """The message for a user without BP4D: what is missing, how to get it, and what works without it."""
     found = sorted(path.name for path in root.iterdir() if path.is_dir()) if root.is_dir() else None
     state = f"its folders: {', '.join(found[:20]) or 'none'}" if found is not None else "it does not exist"
     lines = [
@@ -109,12 +111,12 @@ def _candidates(root: Path, names: tuple[str, ...]) -> list[Path]:
 
 
 def _once(found: Iterable[tuple[Sequence, Path]]) -> dict[Sequence, Path]:
-    """The paths by sequence in capitals; UserError if there are two of one."""
+    """The paths by sequence in upper case; UserError if one sequence has two."""
     paths: dict[Sequence, Path] = {}
     for (subject, task), path in found:
         other = paths.setdefault((subject.upper(), task.upper()), path)
         if other != path:
-            raise UserError(f"{path} and {other} are the same sequence; capitals make no difference. Keep one of them")
+            raise UserError(f"{path} and {other} are the same sequence, as case is ignored. Keep one of them")
     return paths
 
 

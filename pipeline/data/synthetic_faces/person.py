@@ -5,15 +5,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.data.synthetic_faces import meshes
-from pipeline.data.synthetic_faces.action_units import movements
-from pipeline.data.synthetic_faces.asset import BODY, LEFT_EYE, RIGHT_EYE, TEETH, Head, head
-from pipeline.data.synthetic_faces.skin import Look, paint, sample_look
-from pipeline.data.synthetic_faces.texture import texel
+from pipeline.data.synthetic_faces.head import BODY, LEFT_EYE, RIGHT_EYE, TEETH, Head, au_movements, head
+from pipeline.data.synthetic_faces.skin import Look, paint, sample_look, texel
 from pipeline.data.synthetic_faces.wrinkles import age_creases, au_creases
 
 EYE_DISTANCE, EYES_TO_CHIN = 0.6155, 1.115  # decimetres, in the base mesh
 LOCAL_SHARE, LOCAL_WEIGHT = 0.3, 0.45
-NUISANCES = ("jawOpen", "eyeBlink", "mouthFunnel", "cheekPuff")  # movements that no label speaks of
+NUISANCES = ("jawOpen", "eyeBlink", "mouthFunnel", "cheekPuff")  # movements without a label
 GAMMA = 2.2
 
 
@@ -43,7 +41,7 @@ class Person:
 
 
 def sample_person(seed: int | tuple[int, ...], male: bool) -> Person:
-    """The person with that seed, always the same."""
+    """The person of that seed; the same for the same seed."""
     rng = np.random.default_rng(seed)
     base, age = head(), float(rng.beta(1.1, 2.2))
     look = sample_look(rng, male, age)
@@ -61,8 +59,8 @@ def sample_person(seed: int | tuple[int, ...], male: bool) -> Person:
         points=all_points,
         triangles=triangles,
         material=_materials(base, extras),
-        movements=movements(base.units, base.points, rng) * np.float32(scale),
-        nuisances=np.stack([base.units[name] for name in NUISANCES]) * np.float32(scale),
+        movements=au_movements(rng) * np.float32(scale),
+        nuisances=np.stack([base.movements[name] for name in NUISANCES]) * np.float32(scale),
         teeth=np.flatnonzero(base.part == TEETH),
         texels=_texels(base, extras),
         masks=_masks(base, extras),

@@ -2,12 +2,15 @@
 
 import cv2
 import numpy as np
+from numba import njit
 
-from pipeline.data.synthetic_faces.action_units import teeth_shown
-from pipeline.data.synthetic_faces.asset import head
+from pipeline.data.synthetic_faces.head import head, teeth_shown
 from pipeline.data.synthetic_faces.person import EYE_DISTANCE, GAMMA, NUISANCES, Person, eye_centres
+from pipeline.data.synthetic_faces.rasterizer import rasterize, vertex_normals
 from pipeline.data.synthetic_faces.scene import CAMERA_DISTANCE, EYE_DISTANCES_ACROSS, EYE_LINE, Scene
+from pipeline.data.synthetic_faces.shading import SAMPLES, Mesh, Paint, shade
 
+NEGLIGIBLE = np.float32(0.005)  # a weight that moves nothing
 TEETH_BACK = 0.3  # decimetres, behind closed lips
 LEVELS = 4096
 TO_SRGB = (255 * (np.arange(LEVELS) / (LEVELS - 1)) ** (1 / GAMMA)).astype(np.float32)
@@ -22,10 +25,6 @@ def render(
 
     `intensities` (A,) of AU_NUMBERS in 0..1; `rng` draws the camera's grain.
     """
-    from pipeline.data.synthetic_faces.blend import add_weighted
-    from pipeline.data.synthetic_faces.rasterizer import rasterize, vertex_normals
-    from pipeline.data.synthetic_faces.shading import SAMPLES, shade
-
     shown = (np.asarray(intensities) * person.expressiveness).astype(np.float32)
     points = _deformed(person, shown, scene)
     rotation = _rotation(scene.pose)
@@ -35,32 +34,29 @@ def render(
     rasterize(screen, person.triangles, len(head().triangles), fine, np.empty((fine, fine), np.float32), owner, weights)
     creases = person.age_creases.copy()
     add_weighted(creases, shown, person.creases)
+    normals = vertex_normals(points, person.triangles)
+    mesh = Mesh(person.triangles, person.material, normals, person.texels, person.masks)
+    gaze, teeth = scene.gaze.astype(np.float32), _teeth(shown, scene)
+    paint = Paint(person.albedo, creases, person.colours, gaze, person.gloss, teeth)
+    background = cv2.resize(scene.background, (size, size), interpolation=cv2.INTER_CUBIC)
     out = np.empty((size, size, 3), np.float32)
-    shade(
-        owner,
-        weights,
-        person.triangles,
-        person.material,
-        vertex_normals(points, person.triangles),
-        person.texels,
-        person.masks,
-        person.albedo,
-        creases,
-        person.colours,
-        scene.gaze.astype(np.float32),
-        person.gloss,
-        _teeth(shown, scene),
-        _lights(scene, rotation),
-        cv2.resize(scene.background, (size, size), interpolation=cv2.INTER_CUBIC),
-        out,
-    )
+    shade(owner, weights, mesh, paint, _lights(scene, rotation), background, out)
     eyes = eye_centres(head(), screen)[:, :2] / SAMPLES
     return _developed(out, scene.grain, rng), eyes
 
 
-def _deformed(person: Person, shown: np.ndarray, scene: Scene) -> np.ndarray:
-    from pipeline.data.synthetic_faces.blend import add_weighted
+@njit(cache=True, fastmath=True)
+def add_weighted(total: np.ndarray, weights: np.ndarray, layers: np.ndarray) -> None:
+    """Add weights (L,) times layers (L, N, M) to `total` (N, M), all float32; weights below NEGLIGIBLE count as 0."""
+    for layer in range(len(weights)):
+        weight = weights[layer]
+        if weight > NEGLIGIBLE:
+            for row in range(total.shape[0]):
+                for column in range(total.shape[1]):
+                    total[row, column] += weight * layers[layer, row, column]
 
+
+def _deformed(person: Person, shown: np.ndarray, scene: Scene) -> np.ndarray:
     points = person.points.copy()
     count = person.movements.shape[1]
     mouth_free = np.float32(1 - min(1, shown[-3:].sum()))  # no talking through AU17, 23, 24

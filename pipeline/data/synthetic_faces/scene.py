@@ -1,4 +1,4 @@
-"""Where the head, the light and the camera are, and what is behind: one sequence's setting and how it drifts."""
+"""Pose, light, camera and background: one sequence's setting and how it drifts."""
 
 from dataclasses import dataclass
 

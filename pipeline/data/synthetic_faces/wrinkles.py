@@ -1,11 +1,11 @@
-"""Creases that action units and age leave, drawn anew for each person: place, number, strength and presence are random."""
+"""Creases that action units and age leave, random for each person: place, number, strength and presence are random."""
 
 from collections.abc import Callable
 
 import numpy as np
 
-from pipeline.data.au_set import AU_NUMBERS
-from pipeline.data.synthetic_faces.texture import TEXELS, curve, mirrored, noise
+from pipeline.action_units.labels import AU_NUMBERS
+from pipeline.data.synthetic_faces.skin import TEXELS, curve, mirrored, noise
 
 Curves = list[np.ndarray]  # base-mesh points (P, 2) each
 

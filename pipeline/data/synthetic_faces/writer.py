@@ -1,6 +1,5 @@
-"""Render a data set into a folder in BP4D's layout: resumable, in parallel, the same whatever the number of processes."""
+"""Render a data set into a folder in BP4D's layout: resumable, in parallel, the same for any number of processes."""
 
-import fcntl
 import hashlib
 import json
 import os
@@ -13,18 +12,20 @@ from typing import Protocol, TextIO
 
 import numpy as np
 
-from pipeline.data.au_set import AU_NUMBERS
+from pipeline.action_units.labels import AU_NUMBERS
+from pipeline.action_units.noise import annotate
 from pipeline.data.bp4d.layout import CLEAN, IMAGE_FOLDERS, LABEL_FOLDERS, PLACE_FOLDERS, names_in
 from pipeline.data.prepared import manual_folder
-from pipeline.data.synthetic_faces.dynamics import presence
-from pipeline.data.synthetic_faces.parallel import render_all
-from pipeline.data.synthetic_faces.progress import RenderProgress
-from pipeline.data.synthetic_faces.sequences import SUBJECTS, TASKS, RenderSettings, Sequence, all_sequences
+from pipeline.data.synthetic_faces.sequences import SUBJECTS, TASKS, RenderSettings, Sequence, all_sequences, presence
+from pipeline.data.synthetic_faces.workers import render_all
 from pipeline.errors import UserError
-from pipeline.run_files import TEMPORARY, clear_disk_errors, read_json, write_json
+from pipeline.runs.files import TEMPORARY, clear_disk_errors, read_json, write_json
+from pipeline.runs.lock import locked
+from pipeline.runs.progress import counted
 
 ANNOTATOR_STRENGTH, ANNOTATOR_SEED = 1.0, 0
-COMPLETE = "rendered.json"
+COMPLETE, LOCK = "rendered.json", ".lock"
+PROGRESS = "rendering synthetic faces, sequences"
 
 
 class SyntheticData(Protocol):
@@ -38,7 +39,7 @@ class SyntheticData(Protocol):
 
 
 def ensure_rendered(data: SyntheticData, terminal: TextIO | None = None) -> Path:
-    """The folder of the rendered faces; what is missing of them is rendered first, progress goes to `terminal`.
+    """The folder of the rendered faces; missing ones are rendered first. Progress goes to `terminal`.
 
     Raises:
         UserError: the folder cannot be written, or holds other data.
@@ -58,10 +59,10 @@ def settings_hash(settings: RenderSettings) -> str:
 def write_faces(
     root: Path, settings: RenderSettings, terminal: TextIO | None = None, workers: int | None = None
 ) -> None:
-    """Render what is missing in `root`, with a process a core unless `workers` says how many; raises like ensure_rendered."""
+    """Render what is missing in `root`, in `workers` processes (None: one per core); raises like ensure_rendered."""
     if _is_complete(root, settings):
         return
-    with _clear_errors(root), _lock(root):
+    with _clear_errors(root), locked(root / LOCK, wait=True):
         if _is_complete(root, settings):
             return
         _claim(root, settings)
@@ -70,9 +71,9 @@ def write_faces(
         lacking = _lacking(root, settings)
         _remove_unfinished(root / IMAGE_FOLDERS[0], lacking)
         missing = [sequence for sequence in sequences if (sequence.subject, sequence.task) in lacking]
-        progress = RenderProgress(terminal, total=len(sequences) * settings.frames)
-        with progress.running(done=(len(sequences) - len(missing)) * settings.frames):
-            render_all(root, settings, missing, workers or len(os.sched_getaffinity(0)), progress.advance)
+        rendered = render_all(root, settings, missing, workers or len(os.sched_getaffinity(0)))
+        for _ in counted(terminal)(rendered, len(missing), PROGRESS):
+            pass
         write_json(root / COMPLETE, settings.facts() | {"complete": True})
 
 
@@ -88,7 +89,7 @@ def _has_labels(root: Path, sequences: int) -> bool:
 
 
 def _lacking(root: Path, settings: RenderSettings) -> set[tuple[str, str]]:
-    """The subjects and tasks of the sequences whose images or eyes' places are not all there."""
+    """The subjects and tasks of the sequences whose images or eye positions are not all there."""
     places = set(names_in(root / PLACE_FOLDERS[0]))
     return {
         (subject, task)
@@ -104,9 +105,9 @@ def _count(folder: Path, ending: str) -> int:
 
 
 def _claim(root: Path, settings: RenderSettings) -> None:
-    """Say what will be in `root`; raise UserError if something else is."""
+    """Record what `root` is going to hold; raise UserError if it holds something else."""
     facts = read_json(root / COMPLETE)
-    if facts is None and any(path.name != _lock_path(root).name for path in root.iterdir()):
+    if facts is None and any(path.name != LOCK for path in root.iterdir()):
         raise UserError(f"{root}: holds other files; give an empty folder or one that this command has begun")
     if facts is not None and {key: facts.get(key) for key in settings.facts()} != settings.facts():
         raise UserError(
@@ -116,9 +117,7 @@ def _claim(root: Path, settings: RenderSettings) -> None:
 
 
 def _write_labels(root: Path, sequences: Items[Sequence]) -> None:
-    """The CSV files of what annotators saw and of the truth; their common folder appears when all are written."""
-    from pipeline.data.annotators import annotate
-
+    """The CSV files of annotators' and true labels; their common folder appears once all are written."""
     if _has_labels(root, len(sequences)):
         return
     folder = root / LABEL_FOLDERS[0]
@@ -139,34 +138,21 @@ def _write_labels(root: Path, sequences: Items[Sequence]) -> None:
 
 
 def _csv(frames: np.ndarray, labels: np.ndarray) -> str:
-    """BP4D's label file: 0 and the numbers of the action units, then a row a frame."""
+    """BP4D's label file: 0 and the numbers of the action units, then one row per frame."""
     rows = [(0, *AU_NUMBERS), *np.column_stack([frames, labels]).tolist()]
     return "".join(",".join(map(str, row)) + "\n" for row in rows)
 
 
 def _remove_unfinished(images: Path, lacking: Collection[tuple[str, str]]) -> None:
-    """Remove what a killed process left, and sequences with a part of their images; the lock says that nobody is at it."""
+    """Remove what killed processes left, and incomplete sequences; the lock guarantees that no process is writing them."""
     parts = (images / subject / task for subject, task in lacking)
     for folder in (*images.glob(f"*/{TEMPORARY}*"), *filter(Path.is_dir, parts)):
         shutil.rmtree(folder)
 
 
-def _lock_path(root: Path) -> Path:
-    return root / ".lock"
-
-
-@contextmanager
-def _lock(root: Path) -> Iterator[None]:
-    """Let one process at a time render into `root`; the others wait."""
-    root.mkdir(parents=True, exist_ok=True)
-    with _lock_path(root).open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-
-
 @contextmanager
 def _clear_errors(root: Path) -> Iterator[None]:
-    """clear_disk_errors, with advice for who did not name `root` on a command line."""
+    """clear_disk_errors, with advice for users who did not name `root` on a command line."""
     try:
         with clear_disk_errors(root):
             yield

@@ -1,4 +1,4 @@
-/** What MODEL_CARD.md says, for people (pipeline/deployment.py writes it). */
+/** What MODEL_CARD.md says, for people (pipeline/tflite/ship.py writes it). */
 
 /** Its limits, and for each kind of file the score in percent; `metric` is what the score is called. */
 export interface ModelCard {

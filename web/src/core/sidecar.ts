@@ -1,4 +1,4 @@
-/** The sidecar model.json of the network's files: what goes in, what comes out (pipeline/deployment.py writes it). */
+/** The sidecar model.json of the network's files: what goes in, what comes out (pipeline/tflite/ship.py writes it). */
 
 import type { CropRecipe } from "./crop";
 import { UserError } from "./failure.ts"; // the build reads this file as it is

@@ -1,4 +1,4 @@
-/** The temporal median of a face's probabilities; the twin of pipeline/detect/smoothing.py. */
+/** The temporal median of a face's probabilities; the twin of pipeline/detect/values.py. */
 
 import { UserError } from "./failure";
 

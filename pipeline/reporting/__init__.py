@@ -1,1 +1,0 @@
-"""The parts of the run report: reading, summarising, drawing, and writing it down."""

@@ -1,0 +1,1 @@
+"""Run folders: their files, their locks, how far a run is, and how it is stopped."""

@@ -2,6 +2,8 @@
 PYTHON ?= python3
 WORKERS ?= 2
 CONFIG ?= qat_configs/synthetic_faces.yaml
+# not ?=, as WSL puts the computer's name into the environment
+NAME = $(if $(filter %qat_configs/synthetic_faces.yaml,$(CONFIG)),demo)
 MODEL ?= tflite_out/synthetic_faces
 PORT ?= 8000
 
@@ -20,14 +22,14 @@ WITH_NODE := PATH="$(abspath $(BIN)):$$PATH"
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-run: $(READY)  ## render faces, train on wrong labels, convert, verify, report
-	$(BIN)/python -m pipeline.run --config $(CONFIG)
+run: $(READY)  ## render faces, train on wrong labels, convert, verify, report; CONFIG=FILE NAME=NAME
+	$(BIN)/python -m pipeline.run --config $(CONFIG) $(if $(NAME),--name $(NAME))
 
 test: $(READY) $(WEB) data browser  ## the whole test suite
-	$(WITH_NODE) $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
+	$(WITH_NODE) $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-oldest: $(OLDEST)/.ready  ## the tests that depend on libraries, with the oldest versions that setup.py allows
-	$(OLDEST)/bin/python -m pytest -n $(WORKERS) --dist worksteal $(OLDEST_TESTS)
+	$(OLDEST)/bin/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(OLDEST_TESTS)
 
 web: $(WEB)  ## build the page of a model and serve it: MODEL=tflite_out/NAME PORT=8000
 	export $(WITH_NODE) NIBBLE_MODEL="$$(realpath -- "$(MODEL)")" NIBBLE_PORT=$(PORT) && cd web && npm run build && npm run serve

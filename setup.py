@@ -28,6 +28,7 @@ setup(
     # - OpenCV 4 interpolates on a grid of 1/32 pixel: crops differ from those of training and of the web page.
     install_requires=[
         "ai-edge-litert>=2.2",
+        "av>=18.1",  # 17.0 crashes on damaged videos
         "numpy>=2.0",
         "opencv-python-headless>=5",
     ],
@@ -56,12 +57,15 @@ setup(
             "tensorflow-model-optimization==0.8.*",
             "tf_keras==2.21.*",  # follows TensorFlow
         ],
+        "heif": ["pillow-heif>=1.0", "Pillow>=11.3"],  # Pillow: the first that reads AVIF
         "test": [
             "h5py>=3.11",
             "hypothesis>=6.100",
             "import-linter>=2.0",
+            "Pillow>=11.3",
+            "pillow-heif>=1.0",
             "pytest>=8.3",
-            "pytest-xdist>=3.6",
+            "pytest-xdist>=3.8",
             "ruff==0.17.*",  # another version formats differently
         ],
         "docs": ["mkdocs-material>=9.8,<10", "mkdocstrings[python]>=1.0,<2"],

@@ -3,7 +3,8 @@
     python -m benchmarks.fuzz_loaders [--files N] [--output FILE]
 
 `model`: a damaged .tflite with its original sidecar. `sidecar`: a damaged model.json. `image`, `video`: damaged files of
-every format that OpenCV writes. `unchecked`: damaged models with a matching sidecar, which LiteRT itself has to read;
+every format that OpenCV writes. `odd`: damaged copies of the files in tests/detect/media, most of them under wrong names.
+`unchecked`: damaged models with a matching sidecar, which LiteRT itself has to read;
 these show what the sha256 prevents. Each file is read in a child process, which is killed after TIMEOUT seconds.
 Writes a JSON file and prints `crashes=N hangs=N unexpected=N` without `unchecked`.
 """
@@ -26,9 +27,11 @@ import numpy as np
 
 from benchmarks.samples.damage import damaged
 from pipeline.detect import Detector
-from pipeline.detect.frames import Unreadable, VideoFrames
+from pipeline.detect.frames import image_of, open_pictures
 from pipeline.detect.inputs import Source
+from pipeline.detect.media import kind_of
 from pipeline.detect.network import load_shipped
+from pipeline.detect.videos import Unreadable
 from pipeline.errors import UserError
 from pipeline.faces.image_files import UnreadableImage, decode_image
 from pipeline.runs.environment import describe_environment
@@ -36,6 +39,7 @@ from pipeline.runs.files import write_json
 
 RESULT = Path(__file__).resolve().parents[1] / "docs" / "results" / "fuzz_loaders.json"
 MODEL = Path(__file__).resolve().parents[1] / "tflite_out" / "synthetic_faces"
+ODD = Path(__file__).resolve().parents[1] / "tests" / "detect" / "media"
 MODEL_FILES = ("model_int8.tflite", "model_int4.tflite", "model_float32.tflite")
 IMAGE_ENDINGS = (".jpg", ".png", ".bmp", ".webp", ".tiff", ".gif", ".ppm", ".pgm", ".jp2", ".avif")
 VIDEO_CODECS = {".avi": "MJPG", ".mp4": "mp4v", ".webm": "VP80", ".mkv": "FFV1"}
@@ -81,18 +85,27 @@ def try_image(folder: Path, seed: int) -> str:
     )
 
 
+def try_odd(folder: Path, seed: int) -> str:
+    """A damaged copy of one of the odd files of the tests, read as what its content says, by a name that may be wrong."""
+    files = sorted(path for path in ODD.iterdir() if path.suffix != ".sh")
+    odd, name = files[seed % len(files)], files[seed // len(files) % len(files)].suffix
+    path = folder / f"odd{name}"
+    path.write_bytes(damaged(odd.read_bytes(), seed))
+    if kind_of(path) != "image":
+        return _read_video(path)
+    try:
+        image_of(Source("image", str(path), path.name))
+    except Unreadable:
+        return "refused"
+    return "read"
+
+
 def try_video(folder: Path, seed: int) -> str:
     """A damaged video, read to the end."""
     ending = tuple(VIDEO_CODECS)[seed % len(VIDEO_CODECS)]
     path = folder / f"damaged{ending}"
     path.write_bytes(damaged(_written(folder, ending), seed))
-    frames = 0
-    try:
-        for _ in VideoFrames(Source("video", str(path), path.name)):
-            frames += 1
-    except Unreadable:
-        return "read in part" if frames else "refused"
-    return "read"
+    return _read_video(path)
 
 
 ATTEMPTS: dict[str, Callable[[Path, int], str]] = {
@@ -100,6 +113,7 @@ ATTEMPTS: dict[str, Callable[[Path, int], str]] = {
     "sidecar": try_sidecar,
     "image": try_image,
     "video": try_video,
+    "odd": try_odd,
     "unchecked": try_unchecked,
 }
 
@@ -156,6 +170,16 @@ def _work(kind: str, start: int, stop: int, results: Connection) -> None:
     with tempfile.TemporaryDirectory(prefix="nibble-fuzz-") as name:
         for seed in range(start, stop):
             results.send(attempt(kind, Path(name), seed))
+
+
+def _read_video(path: Path) -> str:
+    frames = 0
+    try:
+        for _ in open_pictures(Source("video", str(path), path.name)):
+            frames += 1
+    except Unreadable:
+        return "read in part" if frames else "refused"
+    return "read"
 
 
 def _load(path: Path) -> str:

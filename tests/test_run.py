@@ -260,6 +260,15 @@ def test_more_examples_than_there_are_exit_2(tmp_path, capsys):
     assert "train_examples" in capsys.readouterr().err
 
 
+def test_a_dry_run_checks_what_the_real_run_needs(tmp_path, capsys):
+    assert main([*arguments(tmp_path, "data.train_examples=100000"), "--dry-run"]) == 2
+    assert "data.train_examples: 100000 asked for" in capsys.readouterr().err
+    (tmp_path / "runs").write_text("a file")
+    assert main([*arguments(tmp_path), "--dry-run"]) == 2
+    assert "runs is not a folder" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["runs"]
+
+
 def test_fresh_starts_again(tmp_path):
     folder = run_folder(tmp_path, "train.epochs=1")
     write_status(folder, "done", seeds_done=[1])

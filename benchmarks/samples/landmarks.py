@@ -6,9 +6,9 @@ import numpy as np
 
 from pipeline.action_units.metrics import counts, f1
 from pipeline.data.bp4d.folds import BP4D_PARTS
-from pipeline.data.bp4d.index import FrameIndex, index_frames
+from pipeline.data.bp4d.index import FrameIndex, image_number, index_frames
 from pipeline.data.bp4d.layout import find_layout
-from pipeline.data.bp4d.tables import read_places
+from pipeline.data.bp4d.places import read_places
 from pipeline.detect import Detector, FaceSettings
 from pipeline.detect.network import AuNetwork, load_shipped
 from pipeline.faces.image_files import read_image
@@ -26,7 +26,7 @@ def blazeface_against_landmarks(root: Path, images: int = 1000) -> dict:
     rows = _test_rows(index, images)
     for row in rows:
         places = read_places(found.places[(str(index.subjects[row]), str(index.tasks[row]))])
-        image, number = read_image(found.images / index.files[row]), int(Path(index.files[row]).stem)
+        image, number = read_image(found.images / index.files[row]), image_number(index.files[row])
         faces = [face for face in detector.image(image) if face.success]
         if faces and number in places.eyes:
             eyes = places.eyes[number]

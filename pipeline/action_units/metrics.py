@@ -1,4 +1,4 @@
-"""Metrics of action units from logits, and thresholds chosen by F1; unknown labels do not count, undefined metrics are None."""
+"""Metrics of action units from logits; unknown labels do not count, undefined metrics are None."""
 
 import math
 from collections.abc import Sequence
@@ -176,41 +176,3 @@ def _both(counted: np.ndarray) -> np.ndarray:
 def _ratio(above: np.ndarray, below: np.ndarray, defined: np.ndarray) -> np.ndarray:
     """above / below where `defined`, nan elsewhere."""
     return np.where(defined, above / np.where(defined, below, 1), np.nan)
-
-
-DEFAULT = 0.5
-
-
-def choose_thresholds(
-    logits: np.ndarray, labels: np.ndarray, au_names: Sequence[str]
-) -> tuple[np.ndarray, dict[str, str]]:
-    """The threshold (A,) of highest F1 for every action unit on logits and (noisy) labels (N, A), and reasons by name.
-
-    A threshold lies half-way between the lowest probability that is called present and the next lower one (0 if there
-    is none). Of equally good thresholds the one nearest to 0.5 is taken, 0.5 itself if it is among them. An action unit
-    without a positive label keeps 0.5; the second result says why.
-    """
-    chosen, reasons = np.full(len(au_names), DEFAULT), {}
-    for column, name in enumerate(au_names):
-        known = labels[:, column] != UNKNOWN
-        positive = labels[known, column] == 1
-        if positive.any():
-            chosen[column] = _best(probabilities(logits[known, column]), positive)
-        else:
-            what = "positive" if known.any() else "known"
-            reasons[name] = f"no {what} label in the validation part, so its threshold stays {DEFAULT}"
-    return chosen, reasons
-
-
-def _best(probability: np.ndarray, positive: np.ndarray) -> float:
-    """The threshold for one action unit's probabilities (n,) and labels, bool (n,)."""
-    values, first = np.unique(-probability, return_inverse=True)
-    called = np.cumsum(np.bincount(first))
-    found = np.cumsum(np.bincount(first, weights=positive))
-    f1 = 2 * found / (called + positive.sum())
-    values = -values  # descending
-    thresholds = (values + np.r_[values[1:], 0]) / 2
-    best = np.flatnonzero(f1 == f1.max())
-    if any(values[k] >= DEFAULT > np.r_[values[1:], -1][k] for k in best):
-        return DEFAULT
-    return float(min(thresholds[best], key=lambda threshold: abs(threshold - DEFAULT)))

@@ -18,7 +18,7 @@ from pipeline.au_bits.results import (
     unmeasured,
 )
 from pipeline.cli import add_experiment_options, exit_code, retry_command, stderr_to
-from pipeline.config import Experiment, load_config
+from pipeline.config import Experiment, read_config
 from pipeline.run import run
 from pipeline.runs.files import write_json, write_text
 from pipeline.runs.folder import open_run, seed_path
@@ -101,10 +101,9 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def _execute(arguments: argparse.Namespace, stop: StopFlag) -> None:
     settings = SearchSettings(arguments.tolerance, arguments.size_budget, candidates_of(arguments.candidates))
-    experiment = load_config(arguments.config, arguments.overrides)
+    experiment, text = read_config(arguments.config, arguments.overrides)
     output_dir = Path(arguments.output_dir)
     check_replaceable(config_path(experiment, output_dir))
-    text = Path(arguments.config).read_text(encoding="utf-8-sig")
     folder, found = search(experiment, text, output_dir, settings, stop)
     path = write_config(experiment, found, output_dir)
     print(in_words(found))

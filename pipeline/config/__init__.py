@@ -4,7 +4,7 @@
 a user reads, `load` leads from YAML and `--set` to an Experiment. `python -m pipeline.config` writes the JSON schema.
 """
 
-from pipeline.config.load import config_hash, load_config, to_yaml
+from pipeline.config.load import config_hash, load_config, read_config, to_yaml
 from pipeline.config.messages import ConfigError
 from pipeline.config.schema import SCHEMA_FILE, Experiment, json_schema, schema_text
 
@@ -15,6 +15,7 @@ __all__ = [
     "config_hash",
     "json_schema",
     "load_config",
+    "read_config",
     "schema_text",
     "to_yaml",
 ]

@@ -18,11 +18,13 @@ from pydantic import BaseModel
 from yaml.composer import ComposerError
 
 from pipeline.config.checks import inside, validate
-from pipeline.config.messages import ConfigError, Finding, Models, Place, Problem, Spot, dotted, tag
+from pipeline.config.messages import ConfigError, Finding, Place, Problem, dotted
 from pipeline.config.schema import OPTIMIZER_ONLY, Experiment
+from pipeline.config.spots import Models, Spot, tag
 from pipeline.errors import UserError
 from pipeline.settings import KeyPath
 
+TAB = repr("\t")  # as PyYAML writes it
 YAML_TAG = "tag:yaml.org,2002:"
 LEADING_ZERO = re.compile(r"[-+]?0[0-9]+")
 NUMBERS = {"int": int, "float": float}
@@ -86,22 +88,31 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Experiment:
     Raises ConfigError that lists every error with its file and line, or the `--set` it comes from; UserError for
     arguments of another type.
     """
+    return read_config(path, overrides)[0]
+
+
+def read_config(path: str | Path, overrides: Sequence[str] = (), name: str | None = None) -> tuple[Experiment, str]:
+    """As `load_config`, and the text of the file, which is read once: it may be a pipe. `name` replaces its name."""
     if not isinstance(path, str | Path):
         raise UserError(f"load_config: give the path of a YAML file, not {type(path).__name__}")
     if isinstance(overrides, str) or not all(isinstance(each, str) for each in overrides or ()):
         raise UserError('load_config: overrides must be a list of texts such as "train.epochs=3"')
-    document = _read(Path(path))
+    text = yaml_text(Path(path))
+    document = _read(Path(path), text)
     document.value.setdefault("name", _default_name(Path(path)))
     for override in overrides or ():
         try:
             apply_override(document, override)
         except ConfigError as error:
             document.problems += error.problems
+    if name is not None:
+        document.forget(("name",))
+        document.value["name"], document.places[("name",)] = name, Place(f"--name {name}")
     experiment, found = validate(document.value, document.damaged)
     problems = document.problems + [_problem(document, finding) for finding in found]
     if problems:
         raise ConfigError(problems)
-    return experiment
+    return experiment, text
 
 
 def config_hash(experiment: Experiment) -> str:
@@ -121,9 +132,9 @@ def to_yaml(experiment: Experiment) -> str:
     return dump(value)
 
 
-def _read(path: Path) -> Document:
-    """The document in a file, a mapping at its top."""
-    document, top = parse(yaml_text(path), lambda line: Place(str(path), line)), Place(str(path), 1)
+def _read(path: Path, text: str) -> Document:
+    """The document in the `text` of a file, a mapping at its top."""
+    document, top = parse(text, lambda line: Place(str(path), line)), Place(str(path), 1)
     if document.value is None and not document.problems:
         raise ConfigError([Problem(top, (), "the file is empty. Give at least data: {name: cifar10}")])
     if not isinstance(document.value, dict):
@@ -253,7 +264,8 @@ def _compose(text: str, place_at: Callable[[int], Place], base: KeyPath) -> yaml
         return loader.get_single_node()
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
-        message = f"not valid YAML: {error.problem or error.context}"
+        problem = error.problem or error.context
+        message = f"not valid YAML: {problem}{'. Use spaces instead of tabs' if TAB in problem else ''}"
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         message = f"the character U+{error.character:04X} is not allowed in YAML"

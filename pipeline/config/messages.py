@@ -1,15 +1,16 @@
 """What is wrong in a configuration, said so that a user can act on it: a place, a key, a message, a suggestion."""
 
 import difflib
-import math
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Literal, get_args, get_origin
+from typing import get_args, get_origin
 
-from pydantic import BaseModel, ValidationError
-from pydantic.fields import FieldInfo
+from pydantic import ValidationError
 
+from pipeline.config.hints import NOTHING, YES_NO, nested, number_meant, pair_meant
 from pipeline.config.schema import Experiment
+from pipeline.config.spots import Spot, choices, keys, models_in, spot_of_error, tag, tags
 from pipeline.errors import UserError
 from pipeline.settings import KeyPath
 
@@ -33,7 +34,7 @@ WANTED = {
     "string_type": "text",
     "too_short": "at least {min_length} entry",
 }
-YES_NO = {"yes": "true", "on": "true", "true": "true", "no": "false", "off": "false", "false": "false"}
+PLAIN_NUMBER = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
 SECTION_ERRORS = {"dict_type", "model_attributes_type", "model_type"}
 ALIASES = {  # what users call a word of the schema
     "activation_bits": "act_bits",
@@ -68,8 +69,6 @@ ALIASES = {  # what users call a word of the schema
     "weight_decay": "decay wd",
     "rate": "decay noise_rate p probability",
 }
-
-Models = tuple[type[BaseModel], ...]
 
 
 class ConfigError(UserError):
@@ -121,38 +120,12 @@ class Finding:
     is_rule: bool = False
 
 
-@dataclass(frozen=True)
-class Spot:
-    """A key of the user's document.
-
-    `parent` is the section the key is a field of, `siblings` the union `parent` was picked from, `models` the sections
-    allowed as the key's value.
-    """
-
-    path: KeyPath = ()
-    models: Models = (Experiment,)
-    parent: type[BaseModel] | None = None
-    siblings: Models = ()
-
-    @property
-    def field(self) -> FieldInfo | None:
-        """The field of this key, None if it is unknown or an entry of a list."""
-        return self.parent.model_fields.get(self.path[-1]) if self.parent and self.path else None
-
-    def child(self, step: str | int, parent: type[BaseModel] | None) -> "Spot":
-        """The spot of an entry of a list, or of a key of the section `parent`."""
-        if isinstance(step, int):
-            return Spot((*self.path, step), self.models)
-        field = parent.model_fields.get(step) if parent else None
-        return Spot((*self.path, step), models_in(field.annotation) if field else (), parent, self.siblings)
-
-
 def findings(error: ValidationError) -> Iterator[Finding]:
     """One finding for each key that is wrong, in pydantic's order."""
     grouped: dict[KeyPath, list[tuple[Spot, dict]]] = {}
     found: list[Finding] = []
     for detail in error.errors(include_url=False):
-        spot = _spot_of_error(detail["loc"])
+        spot = spot_of_error(detail["loc"])
         if detail["type"] == "conflicts":
             for path, message, others in detail["ctx"]["conflicts"]:
                 found.append(Finding(tuple((*spot.path, *each) for each in (path, *others)), message, is_rule=True))
@@ -163,40 +136,54 @@ def findings(error: ValidationError) -> Iterator[Finding]:
     return (finding for finding in found if finding.paths[0] not in meant)
 
 
-def _spot_of_error(location: KeyPath) -> Spot:
-    """The spot of an error's `loc`, in which pydantic mixes the names of union members with the user's keys."""
-    spot = Spot()
-    for step in location:
-        if isinstance(step, str) and len(spot.models) > 1:
-            picked = tuple(model for model in spot.models if tag(model)[1] == step)
-            spot = Spot(spot.path, picked, spot.parent, spot.models)
-        elif isinstance(step, int) or spot.models:
-            spot = spot.child(step, next(iter(spot.models), None))
-    return spot
-
-
 def _finding(spot: Spot, details: list[dict]) -> Finding:
     match details[0]["type"]:
         case "extra_forbidden":
-            return _unknown_key(spot)
+            value = details[0]["input"]
+            return _nesting(spot, value) or _unknown_key(spot, value)
         case "missing":
             return Finding((spot.path,), f"missing. {_offer(spot)}")
         case "union_tag_not_found":
             key = tag(spot.models[0])[0]
-            return Finding(((*spot.path, key),), f"missing. Give one of {quoted(_tags(spot.models))}")
+            return Finding(((*spot.path, key),), f"missing. Give one of {quoted(tags(spot.models))}")
         case "union_tag_invalid":
-            key, tags = tag(spot.models[0])[0], _tags(spot.models)
+            key, known = tag(spot.models[0])[0], tags(spot.models)
             value = details[0]["input"][key]
-            message = f"expected one of {quoted(tags)}, not {shown(value)}{_did_you_mean(value, tags)}"
+            message = f"expected one of {quoted(known)}, not {shown(value)}{_did_you_mean(value, known)}"
             return Finding(((*spot.path, key),), message)
         case "value_error":
             return Finding((spot.path,), str(details[0]["ctx"]["error"]), is_rule=True)
     return Finding((spot.path,), _wrong_value(spot, details))
 
 
-def _unknown_key(spot: Spot) -> Finding:
+def _nesting(spot: Spot, value: object) -> Finding | None:
+    """For a key that YAML reads as one word: dots as in --set, no space after the colon, a comma within a number."""
     *section, key = spot.path
-    known, relatives = list(spot.parent.model_fields), _keys(spot.siblings)
+    steps, text = key.split("."), _plain(value)
+    if not all(steps):
+        return None
+    if len(steps) > 1 and steps[0] in spot.parent.model_fields:
+        advice = f"unknown key: dots nest in --set, not in a file. Write {nested(steps, text)}"
+        return Finding((spot.path,), advice, (*section, steps[0]))
+    if len(steps) > 1 and section and steps[0] == section[-1]:
+        return Finding((spot.path,), f"unknown key: it is in {steps[0]} already. Write {nested(steps[1:], text)}")
+    if len(steps) == 2 and not section and steps[0] in tags(models_in(Experiment.model_fields["methods"].annotation)):
+        entry = f"methods: [{{name: {steps[0]}, {steps[1]}: {text}}}]"
+        return Finding((spot.path,), f"unknown key: dots nest in --set, not in a file. Write {entry}")
+    if key.isdecimal() and value is None:
+        return Finding((spot.path,), "unknown key: a comma begins the next key. Write 1,000 as 1000 and 0,5 as 0.5")
+    if pair := pair_meant(key):
+        return Finding((spot.path,), f"unknown key. Write {pair}, with a space after the colon")
+    return None
+
+
+def _plain(value: object) -> str:
+    return "..." if value is None or isinstance(value, dict | list) else str(value)
+
+
+def _unknown_key(spot: Spot, value: object) -> Finding:
+    *section, key = spot.path
+    known, relatives = list(spot.parent.model_fields), keys(spot.siblings)
     if key in relatives:
         kind, value = tag(spot.parent)
         return Finding((spot.path,), f"unknown key for {kind} {value!r}. It belongs to {_owners(spot, key)}")
@@ -206,7 +193,8 @@ def _unknown_key(spot: Spot) -> Finding:
         return Finding((spot.path,), f"unknown key. Did you mean {guess!r} of {_owners(spot, guess)}?")
     elsewhere = _fields_of_sections()
     if guess := suggestion(key, elsewhere):
-        return Finding((spot.path,), f"unknown key. Did you mean {elsewhere[guess]!r}?")
+        nest = nested(elsewhere[guess].split("."), _plain(value))
+        return Finding((spot.path,), f"unknown key. Did you mean {elsewhere[guess]!r}? In a file: {nest}")
     return Finding((spot.path,), f"unknown key. Known here: {quoted(known)}")
 
 
@@ -218,37 +206,43 @@ def _wrong_value(spot: Spot, details: list[dict]) -> str:
 
 
 def _hint(spot: Spot, value: object, types: set[str]) -> str:
-    if isinstance(value, str) and types & SECTION_ERRORS and value in _tags(spot.models):
-        return f". Write {{{tag(spot.models[0])[0]}: {value}}}"
-    if isinstance(value, str) and types & {"int_type", "float_type"} and _is_number(value):
-        return ". Remove the quotes"
-    if isinstance(value, str) and "bool_type" in types and value.lower() in YES_NO:
-        return f". Write {YES_NO[value.lower()]}"
+    text = str(value).lower()
+    if types & SECTION_ERRORS and text in tags(spot.models):
+        return f". Write {{{tag(spot.models[0])[0]}: {text}}}"
+    if types & SECTION_ERRORS and isinstance(value, str) and (pair := pair_meant(value)):
+        return f". Write {pair}, with a space after the colon"
+    if "list_type" in types and isinstance(value, str | int | float) and not text.startswith("-"):
+        return f". Write [{{{tag(spot.models[0])[0]}: {text}}}]" if text in tags(spot.models) else f". Write [{value}]"
+    if text in NOTHING and spot.field and type(None) in get_args(spot.field.annotation):
+        return ". Write null"
+    if types & {"int_type", "float_type"} and (number := number_meant(value, whole="float_type" not in types)):
+        return _number_hint(value, number)
+    if "bool_type" in types and text in YES_NO:
+        return f". Write {YES_NO[text]}"
     if "string_type" in types and isinstance(value, int | float):
         return ". Put it in quotes"
-    return _did_you_mean(value, _choices(spot))
+    return _did_you_mean(value, choices(spot))
 
 
-def _did_you_mean(value: object, choices: list[str]) -> str:
-    guess = suggestion(value, choices) if isinstance(value, str) else None
+def _number_hint(value: str | float, number: str) -> str:
+    if PLAIN_NUMBER.fullmatch(str(value)) and isinstance(value, str):
+        return ". Remove the quotes"
+    return f". Write {number}{' without _' if '_' in str(value) else ''}"
+
+
+def _did_you_mean(value: object, words: list[str]) -> str:
+    guess = suggestion(value, words) if isinstance(value, str) else None
     return f". Did you mean {guess!r}?" if guess else ""
 
 
 def _offer(spot: Spot) -> str:
     """What to give for a missing key."""
-    if choices := _choices(spot):
-        return f"Give {'one of ' if len(choices) > 1 else ''}{quoted(choices)}"
+    if words := choices(spot):
+        return f"Give {'one of ' if len(words) > 1 else ''}{quoted(words)}"
     if len(spot.models) > 1:
         key = tag(spot.models[0])[0]
-        return "Give one of " + ", ".join(f"{{{key}: {name}}}" for name in _tags(spot.models))
+        return "Give one of " + ", ".join(f"{{{key}: {name}}}" for name in tags(spot.models))
     return f"Give it: {spot.field.description}"
-
-
-def _choices(spot: Spot) -> list[str]:
-    """The words a field may be."""
-    annotation = spot.field.annotation if spot.field else None
-    literals = [part for part in (annotation, *get_args(annotation)) if get_origin(part) is Literal]
-    return [word for literal in literals for word in get_args(literal) if isinstance(word, str)]
 
 
 def _owners(spot: Spot, key: str) -> str:
@@ -256,44 +250,13 @@ def _owners(spot: Spot, key: str) -> str:
     return f"{tag(spot.parent)[0]} {quoted(tag(model)[1] for model in spot.siblings if key in model.model_fields)}"
 
 
-def _keys(models: Models) -> list[str]:
-    return list(dict.fromkeys(key for model in models for key in model.model_fields))
-
-
-def _tags(models: Models) -> list[str]:
-    return [key_and_tag[1] for key_and_tag in map(tag, models) if key_and_tag]
-
-
-def _is_number(text: str) -> bool:
-    try:
-        return math.isfinite(float(text))
-    except ValueError:
-        return False
-
-
 def _fields_of_sections() -> dict[str, str]:
     """Where else a key might belong: `{"epochs": "train.epochs", ...}` for the keys that only one section has."""
     found: dict[str, set[str]] = {}
     for section, field in Experiment.model_fields.items():
-        for key in () if get_origin(field.annotation) is list else _keys(models_in(field.annotation)):
+        for key in () if get_origin(field.annotation) is list else keys(models_in(field.annotation)):
             found.setdefault(key, set()).add(f"{section}.{key}")
     return {key: places.pop() for key, places in found.items() if len(places) == 1}
-
-
-def tag(model: type[BaseModel]) -> tuple[str, str] | None:
-    """The key and the value by which a union knows `model`, such as `("name", "cifar10")`."""
-    for key in ("name", "kind"):
-        field = model.model_fields.get(key)
-        if field and get_origin(field.annotation) is Literal:
-            return key, get_args(field.annotation)[0]
-    return None
-
-
-def models_in(annotation: object) -> Models:
-    """The sections that occur in a type, such as both of `list[Annotated[A | B, ...]]`."""
-    if isinstance(annotation, type) and get_origin(annotation) is None:
-        return (annotation,) if issubclass(annotation, BaseModel) else ()
-    return tuple(model for argument in get_args(annotation) for model in models_in(argument))
 
 
 def dotted(path: KeyPath) -> str:

@@ -3,6 +3,7 @@
 A new one is a module with a `Source`, such as fashion_mnist.py, an entry of SOURCES here, and a section in settings.py.
 """
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -50,8 +51,14 @@ def load_images(data: Any) -> tuple[ImageSet, ImageSet]:
 
 
 def find(source: Source, root: str | None = None) -> Place | None:
-    """Where the image set lies on this machine, or None; a `root` rules out every other folder."""
+    """Where the image set lies on this machine, or None; a `root` rules out every other folder.
+
+    Raises:
+        UserError: the root is a folder that cannot be read.
+    """
     only = Path(root).expanduser() if root is not None else None
+    if only:
+        _check_readable(only)
     folder = only or (source.package.folder if source.package else None)
     original = source.find(folder) if folder else None
     if original:
@@ -75,6 +82,16 @@ def download(source: Source) -> Place:
         looked = [f"{source.package.folder}: no {source.files}"] if source.package else []
         looked += [f"{data_dir / source.name}: not prepared by TFDS", f"download: {error}"]
         raise UserError(_missing(f"{source.title} was not found. Looked at:", looked, source)) from error
+
+
+def _check_readable(root: Path) -> None:
+    """That a folder cannot be read does not mean that the data are not there."""
+    try:
+        os.listdir(root)
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    except OSError as error:
+        raise UserError(f"data.root: {root} cannot be read ({error.strerror}). Repair it or name another") from error
 
 
 def _prepared_place(source: Source, folder: Path) -> Place:

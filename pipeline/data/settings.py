@@ -1,12 +1,14 @@
 """The configuration sections of data sets and label noise: their fields, and the facts that other stages ask for."""
 
+import math
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Annotated, ClassVar, Literal, Self, get_args
 
 from pydantic import Field, FiniteFloat
 
 from pipeline.action_units.labels import AU_NUMBERS
-from pipeline.data.prepared import bp4d_folder
+from pipeline.data.prepared import bp4d_folder, tfds_folder
 from pipeline.settings import Conflict, Count, Section, Seed, Share, repeated
 
 BP4D_PARTS = 3
@@ -27,6 +29,10 @@ class Data(Section):
     limits: ClassVar[str]  # what a network trained on it is not for
     max_dry_run_batch: ClassVar[int | None] = None
     au_names: ClassVar[tuple[str, ...]] = ()  # such as AU1, AU2
+
+    def caches(self) -> tuple[Path, ...]:
+        """The folders that a run writes besides its own."""
+        return ()
 
     def unknown_aus(self, names: Iterable[str]) -> list[str]:
         """The ones of `names` that are neither an action unit of the data nor `default`; [] for classes."""
@@ -61,6 +67,8 @@ class ImageData(Data):
     def small(self, batch_size: int) -> Self:
         """One batch of training images and a few test images."""
         needed = int(batch_size / (1 - self.val_fraction)) + 1
+        if self.val_fraction:
+            needed = max(needed, math.ceil(1 / self.val_fraction))
         return self.model_copy(update={"train_examples": needed, "test_examples": DRY_RUN_IMAGES})
 
 
@@ -151,6 +159,10 @@ class FaceData(Data):
                     message = f"subject {subject!r} is in part {first[subject] + 1} already. Leave it in one part only"
                     yield Conflict(("parts", index), message, (("parts", first[subject]),))
                 first.setdefault(subject, index)
+
+    def caches(self) -> tuple[Path, ...]:
+        """TFDS's, for the face crops."""
+        return (tfds_folder(),)
 
     def small(self, batch_size: int) -> Self:
         """One fold with a few test faces."""

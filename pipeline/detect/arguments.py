@@ -36,7 +36,7 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     add = parser.add_argument_group("faces").add_argument
     add("--confidence", type=float, default=0.75, metavar="P", help="minimum probability of a new face (default 0.75)")
     add("--max-faces", type=int, metavar="N", help="maximum number of faces at a time (default: no limit)")
-    smallest = "minimum width of a face (default: longer side / 16 in videos, / 32 in images)"
+    smallest = "minimum width of a face (default: longer side / 16 in videos, / 32 in images, at most 64)"
     add("--smallest-face", type=float, metavar="PX", help=smallest)
     every = "frames between two searches for new faces (default 10)"
     add("--search-every", type=int, default=10, metavar="N", help=every)

@@ -3,7 +3,7 @@
 import argparse
 import itertools
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,12 +13,13 @@ import cv2
 
 from pipeline.detect.arguments import OVER_TIME
 from pipeline.detect.detector import Detector, FaceSettings
-from pipeline.detect.frames import MAX_RATE, Unreadable, VideoFrames, image_of
+from pipeline.detect.frames import image_of, open_pictures
 from pipeline.detect.inputs import Inputs, Originals, Source, find_inputs
 from pipeline.detect.outputs import STDOUT, CsvRows, JsonRows, Observation, Output
 from pipeline.detect.overlay import make_overlay
 from pipeline.detect.progress import Progress, counted
 from pipeline.detect.timeline import Timeline
+from pipeline.detect.videos import MAX_RATE, MIN_RATE, Unreadable
 from pipeline.errors import RunFailed, UserError
 from pipeline.runs.stopping import StopFlag
 
@@ -54,6 +55,10 @@ def detect(arguments: argparse.Namespace, terminal: TextIO, stop: StopFlag) -> N
         for seen in itertools.chain(first, observations):
             for output in outputs:
                 output.end() if seen is None else output.write(seen)
+    for text in inputs.closed:
+        observer.fail(text)
+    for text in inputs.skipped:
+        progress.warn(text)
     if observer.failures:
         raise RunFailed(f"{counted(observer.failures, 'input')} could not be read completely; the rest is done")
 
@@ -70,8 +75,10 @@ def check(arguments: argparse.Namespace) -> None:
     files = [os.path.realpath(name) for name in output_files(arguments)]
     if len(set(files)) < len(files):
         raise UserError("two outputs have the same name")
-    if arguments.sequence is not None and not 0 < arguments.sequence <= MAX_RATE:
-        raise UserError(f"--sequence must be frames per second, at most {MAX_RATE}, not {arguments.sequence}")
+    if arguments.sequence is not None and not MIN_RATE <= arguments.sequence <= MAX_RATE:
+        raise UserError(
+            f"--sequence must be frames per second, from one an hour ({MIN_RATE:.2g}) to {MAX_RATE}, not {arguments.sequence}"
+        )
 
 
 def output_files(arguments: argparse.Namespace) -> list[str]:
@@ -144,36 +151,43 @@ class Observer:
         self.images += 1
         time = None if self.sequence is None else (self.images - 1) / self.sequence
         try:
-            image = image_of(source)
+            image, notes = image_of(source)
         except Unreadable as error:
             return self._failed(source, self.images, time, error)
+        self._warn_all(notes)
         faces = self.detector.image(image) if time is None else self.detector.frame(image, time)
         return Observation(source, self.images, time, image, faces, self.sequence, self.inputs.count)
 
     def _video(self, source: Source) -> Iterator[Observation]:
         self.detector.reset()
         try:
-            video = VideoFrames(source)
+            pictures = open_pictures(source)
         except Unreadable as error:
             yield self._failed(source, 0, None, error)
             return
+        self._warn_all(pictures.notes)
         try:
-            for frame in video:
+            for number, (image, time) in enumerate(pictures, 1):
                 self.check()
-                faces = self.detector.frame(frame.image, frame.timestamp)
-                yield Observation(source, frame.number, frame.timestamp, frame.image, faces, video.rate, video.count)
+                faces = self.detector.frame(image, time)
+                yield Observation(source, number, time, image, faces, pictures.rate, pictures.count)
         except Unreadable as error:
-            self._count(error)
+            self.fail(str(error))
         finally:
-            video.close()
+            pictures.close()
         self.detector.reset()
 
     def _failed(self, source: Source, number: int, time: float | None, error: Unreadable) -> Observation:
         if self.inputs.single:
             raise UserError(str(error)) from error
-        self._count(error)
+        self.fail(str(error))
         return Observation(source, number, time, None, [], error=str(error))
 
-    def _count(self, error: Unreadable) -> None:
+    def fail(self, text: str) -> None:
+        """Count an input that cannot be read completely, and say which."""
         self.failures += 1
-        self.warn(str(error))
+        self.warn(text)
+
+    def _warn_all(self, notes: Sequence[str]) -> None:
+        for note in notes:
+            self.warn(note)

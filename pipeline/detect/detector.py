@@ -20,7 +20,8 @@ MIN_EYE_DISTANCE = 8.0  # in pixels: below this, a crop shows only blur
 MIN_VISIBLE = 0.5  # share of the crop inside the image: below this, it shows mostly the border
 FOLLOWED_MARGIN = 0.1  # how much less probable a face that is already followed may be than a new one
 MIN_FIRST_LOOK = 0.5  # probability at which a place is worth a close look
-MIN_WIDTH_IN_IMAGE, MIN_WIDTH_IN_VIDEO = 1 / 32, 1 / 16  # of a face, longer side of the image = 1
+MIN_WIDTH_IN_IMAGE, MIN_WIDTH_IN_VIDEO = 1 / 32, 1 / 16  # of a face, longer side of the image = 1, but at most
+MIN_WIDTH = 64  # pixels, whatever the size of the image
 MAX_THREADS = 64
 MAX_MEDIAN_FRAMES = 9999
 
@@ -33,7 +34,8 @@ class FaceSettings:
         threshold: minimum probability of a new face, between 0 and 1.
         search_every: frames between two searches for new faces.
         most: maximum number of faces at a time; None: no limit.
-        smallest: minimum width of a face in pixels; None: 1/16 of the longer side in videos, 1/32 in single images.
+        smallest: minimum width of a face in pixels; None: 1/16 of the longer side in videos, 1/32 in single images, at
+            most 64.
 
     Raises:
         UserError: a value of the wrong type or out of its range.
@@ -144,7 +146,7 @@ class Detector:
         _check_image(image)
         seconds = self._next_time(timestamp)
         if self._tracker is None:
-            smallest = self._settings.smallest or MIN_WIDTH_IN_VIDEO * max(image.shape)
+            smallest = self._settings.smallest or min(MIN_WIDTH, MIN_WIDTH_IN_VIDEO * max(image.shape))
             self._tracker = FaceTracker(self._faces, self._settings.finding(smallest))
         tracks = self._tracker.update(image)
         faces = [self._face(image, track.number, track.face, seconds) for track in tracks]
@@ -158,7 +160,7 @@ class Detector:
         Raises UserError for anything but such an image.
         """
         _check_image(image)
-        smallest = self._settings.smallest or MIN_WIDTH_IN_IMAGE * max(image.shape)
+        smallest = self._settings.smallest or min(MIN_WIDTH, MIN_WIDTH_IN_IMAGE * max(image.shape))
         found = find_faces(self._faces, image, smallest, self._settings.threshold)
         return [self._measure(image, number, face) for number, face in enumerate(found[: self._settings.most])]
 

@@ -1,116 +1,132 @@
-"""Images from files, and the frames of videos and cameras with their times."""
+"""Images from files, and the frames of videos, animations and cameras with their times."""
 
 import os
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import cv2
 import numpy as np
 
-from pipeline.detect.inputs import Source, is_utf8
+from pipeline.detect.inputs import Source
+from pipeline.detect.media import is_webp, unread_pictures
+from pipeline.detect.videos import DEFAULT_RATE, MAX_RATE, Unreadable, VideoFile
 from pipeline.errors import UserError
 from pipeline.faces.image_files import UnreadableImage, read_image
+from pipeline.faces.transparency import without_alpha
 
-MAX_MISSING_SHARE = 0.01  # of the frames that a video's header promises: headers are not always exact
-MAX_SECONDS = 1e7  # a timestamp beyond this is damage
-MAX_RATE = 1000  # frames per second
-DEFAULT_RATE = 25.0
-
-
-class Unreadable(Exception):
-    """A source cannot be read, or not to its end; the message says which and why."""
+WEBP_FRAMES = 32  # of an animation, decoded at a time
+MIN_DURATION = 0.01  # seconds for which a frame of an animation is shown
 
 
-def image_of(source: Source) -> np.ndarray:
-    """The image uint8 (H, W, 3), RGB, of a file; raises Unreadable."""
+def image_of(source: Source) -> tuple[np.ndarray, list[str]]:
+    """The image uint8 (H, W, 3), RGB, of a file, and what the file holds that was not read; raises Unreadable."""
+    path = _path_of(source)
     try:
-        return read_image(Path(source.name))
+        image = read_image(path)
     except UnreadableImage as error:
         raise Unreadable(f"{source.name}: {error}") from error
+    more = unread_pictures(path)
+    return image, [f"{source.name}: holds {more + 1} pictures; only the first was read"] if more else []
 
 
-@dataclass(frozen=True)
-class Frame:
-    """A frame of a video or camera: its number from 1, its RGB image uint8 (H, W, 3), and seconds from the start."""
+class Pictures(Protocol):
+    """RGB images uint8 (H, W, 3) with seconds from the start, once, in order.
 
-    number: int
-    image: np.ndarray
-    timestamp: float
-
-
-class VideoFrames:
-    """The frames of a video file or camera.
-
-    `rate` is in frames per second, `count` what the header says, None if unknown. Raises Unreadable if there is no
-    frame, UserError if there is no such camera.
+    `rate` is in frames per second, `count` what the header says, None if unknown; `notes` say what is not read. Iterating
+    raises Unreadable after the last image if more should have come.
     """
 
-    def __init__(self, source: Source):
-        self.source = source
-        self._capture = _open(source)
-        rate, count = (self._capture.get(name) for name in (cv2.CAP_PROP_FPS, cv2.CAP_PROP_FRAME_COUNT))
-        self.rate = rate if 0 < rate <= MAX_RATE else DEFAULT_RATE
-        self.count = round(count) if source.kind == "video" and 0 < count < 1e9 else None
-        self._first = self._read()
-        if self._first is None:
-            self.close()
-            raise Unreadable(f"{source.name}: no frame can be read (damaged, or an unknown codec)")
+    rate: float
+    count: int | None
+    notes: list[str]
 
-    def __iter__(self) -> Iterator[Frame]:
-        """All frames in order, once; raises Unreadable after the last one if the header promised more."""
-        start, last, number = time.monotonic(), 0.0, 0
-        image, self._first = self._first, None
-        while image is not None:
-            seconds = time.monotonic() - start if self.source.kind == "camera" else self._position(number)
-            last, number = max(last, seconds), number + 1
-            yield Frame(number, cv2.cvtColor(image, cv2.COLOR_BGR2RGB), last)
-            image = self._read()
-        if self.source.kind == "camera":
-            raise Unreadable(f"camera {self.source.name}: no more frames after {number}")
-        if self.count and number < self.count - max(2, MAX_MISSING_SHARE * self.count):
-            raise Unreadable(f"{self.source.name}: ends after {number} of {self.count} frames (damaged or cut off)")
+    def __iter__(self) -> Iterator[tuple[np.ndarray, float]]: ...
 
     def close(self) -> None:
         """Release the file or camera."""
-        self._capture.release()
-
-    def _position(self, number: int) -> float:
-        """Seconds from the start to the frame just read, by its timestamp or else by the frame rate."""
-        seconds = self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1e3
-        return seconds if 0 < seconds < MAX_SECONDS else number / self.rate
-
-    def _read(self) -> np.ndarray | None:
-        try:
-            success, image = self._capture.read()
-        except cv2.error:
-            return None
-        return image if success else None
 
 
-def _open(source: Source) -> cv2.VideoCapture:
+def open_pictures(source: Source) -> Pictures:
+    """The pictures of a video, animation or camera; raises Unreadable, UserError if there is no such camera."""
     if source.kind == "camera":
-        capture = cv2.VideoCapture(int(source.name))
-        if not capture.isOpened():
-            raise UserError(f"camera {source.name} cannot be opened. {_cameras()}")
-        return capture
-    path = Path(source.name)
-    if not os.path.isfile(path):
-        raise Unreadable(f"{source.name}: no such file")
-    if not is_utf8(source.name):
-        raise Unreadable(f"{source.name}: OpenCV cannot open a video whose path is not UTF-8. Rename it")
+        return Camera(source.name)
+    path = _path_of(source)
     try:
         with path.open("rb") as file:
-            empty = not file.read(1)
+            start = file.read(16)
     except OSError as error:
         raise Unreadable(f"{source.name}: {error.strerror}") from error
-    if empty:
-        raise Unreadable(f"{source.name}: empty")
-    capture = cv2.VideoCapture(source.name, cv2.CAP_FFMPEG)
-    if not capture.isOpened():
-        raise Unreadable(f"{source.name}: neither a video nor an image that can be read")
-    return capture
+    return WebpAnimation(path) if is_webp(start) else VideoFile(path)
+
+
+def _path_of(source: Source) -> Path:
+    """The path of a regular file; raises Unreadable for a pipe or device, whose reading could wait for ever."""
+    if not os.path.isfile(source.name):  # Path.is_file raises for a name that is too long
+        if os.path.isdir(source.name):
+            raise Unreadable(f"{source.name}: a folder. Name it on the command line, or its files in the list")
+        raise Unreadable(f"{source.name}: {'not a file' if os.path.exists(source.name) else 'no such file'}")
+    return Path(source.name)
+
+
+class WebpAnimation:
+    """The frames of a WebP animation, which FFmpeg does not decode."""
+
+    rate = DEFAULT_RATE
+
+    def __init__(self, path: Path):
+        self._content = np.frombuffer(path.read_bytes(), np.uint8)
+        self._path, self.count, self.notes = path, None, []
+        if not len(self._part(0).frames):
+            raise Unreadable(f"{path}: no frame can be read (damaged)")
+
+    def __iter__(self) -> Iterator[tuple[np.ndarray, float]]:
+        """RGB images and times by the durations of the frames."""
+        seconds, start = 0.0, 0
+        while len((part := self._part(start)).frames):
+            for image, milliseconds in zip(part.frames, part.durations, strict=True):
+                yield without_alpha(cv2.cvtColor(image, cv2.COLOR_BGRA2RGBA)), seconds
+                seconds += max(MIN_DURATION, float(milliseconds) / 1000)
+            start += len(part.frames)
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    def _part(self, start: int) -> cv2.Animation:
+        try:
+            _, animation = cv2.imdecodeanimation(self._content, start=start, count=WEBP_FRAMES)
+        except cv2.error as error:
+            raise Unreadable(f"{self._path}: damaged; {start} frames were read") from error
+        return animation
+
+
+class Camera:
+    """The pictures of a camera by the clock, until it stops."""
+
+    count: None = None
+
+    def __init__(self, name: str):
+        self._name, self.notes = name, []
+        self._capture = cv2.VideoCapture(int(name))
+        if not self._capture.isOpened():
+            raise UserError(f"camera {name} cannot be opened. {_cameras()}")
+        rate = self._capture.get(cv2.CAP_PROP_FPS)
+        self.rate = rate if 0 < rate <= MAX_RATE else DEFAULT_RATE
+
+    def __iter__(self) -> Iterator[tuple[np.ndarray, float]]:
+        """RGB images and seconds since the first; raises Unreadable when no more come."""
+        number, start = 0, None
+        while (read := self._capture.read())[0]:
+            now = time.monotonic()
+            start = now if start is None else start
+            yield cv2.cvtColor(read[1], cv2.COLOR_BGR2RGB), now - start
+            number += 1
+        raise Unreadable(f"camera {self._name}: no more frames after {number}")
+
+    def close(self) -> None:
+        """Release the camera."""
+        self._capture.release()
 
 
 def _cameras() -> str:

@@ -5,21 +5,17 @@ import os
 import re
 import selectors
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
+from pipeline.detect.media import Kind, kind_in_folder, kind_of
 from pipeline.errors import UserError
 
-IMAGE_ENDINGS = frozenset(
-    (".jpg", ".jpeg", ".jpe", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".gif", ".avif", ".jp2")
-)
-VIDEO_ENDINGS = frozenset(
-    (".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv", ".flv", ".3gp", ".ts", ".ogv")
-)
-IMAGE_STARTS = (b"\xff\xd8", b"\x89PNG", b"BM", b"GIF8", b"II*\0", b"MM\0*")
 LIST = "-"
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 WAIT_SECONDS = 0.2  # between two checks whether the user wants to stop
+NAMED = 5  # of the files that are not read, how many are named
 
 
 @dataclass(frozen=True)
@@ -33,11 +29,16 @@ class Source:
 
 @dataclass(frozen=True)
 class Inputs:
-    """All sources; `kinds` are those that may occur, `single` means there is exactly one."""
+    """All sources; `kinds` are those that may occur, `single` means there is exactly one.
+
+    `skipped` says what the folders hold besides them, `closed` which subfolders cannot be read.
+    """
 
     sources: Sequence[Source] | Iterator[Source]
     kinds: frozenset[str]
     single: bool
+    skipped: Sequence[str] = ()
+    closed: Sequence[str] = ()
 
     @property
     def count(self) -> int | None:
@@ -55,58 +56,87 @@ def find_inputs(names: Sequence[str], waiting: Callable[[], None] = lambda: None
         if len(names) > 1:
             raise UserError("- (a list of files on stdin) cannot be mixed with other inputs")
         return Inputs(_listed(waiting), frozenset(("image", "video")), single=False)
-    sources = [source for name in names for source in _expand(name)]
-    return Inputs(sources, frozenset(source.kind for source in sources), len(sources) == 1)
+    folders: list[Folder] = []
+    sources = [source for name in names for source in _expand(name, folders)]
+    skipped = [folder.skipped_text() for folder in folders if folder.skipped]
+    closed = [text for folder in folders for text in folder.closed]
+    return Inputs(sources, frozenset(source.kind for source in sources), len(sources) == 1, skipped, closed)
 
 
-def is_utf8(name: str) -> bool:
-    """Whether a file name can be passed to native libraries."""
-    return not any("\ud800" <= letter <= "\udfff" for letter in name)
+@dataclass
+class Folder:
+    """The images and videos in a folder and those below it, links among them; what is not read; what cannot be opened."""
+
+    path: Path
+    media: list[tuple[Kind, str]] = field(default_factory=list)
+    skipped: list[str] = field(default_factory=list)
+    closed: list[str] = field(default_factory=list)
+
+    def __post_init__(self):
+        seen = set()
+        for root, folders, files in os.walk(self.path, onerror=self._note_closed, followlinks=True):
+            identity = _identity(root)
+            if identity in seen:  # a link to a folder above it, or to one that was read already
+                folders.clear()
+                continue
+            seen.add(identity)
+            folders.sort(key=lambda name: (os.path.islink(os.path.join(root, name)), name))  # links last
+            for name in files:
+                self._sort(os.path.join(root, name))
+
+    def sources(self) -> list[Source]:
+        """The sources, 2.jpg before 10.jpg; raises UserError if there is none."""
+        if not self.media:
+            reason = f". {self.closed[0]}" if self.closed else f". {self.skipped_text()}" if self.skipped else ""
+            raise UserError(f"{self.path}: no images or videos in it{reason}")
+        ordered = sorted(self.media, key=lambda found: natural(found[1]))
+        return [Source(kind, name, os.path.relpath(name, self.path)) for kind, name in ordered]
+
+    def skipped_text(self) -> str:
+        """How many files are not read, and the names of the first."""
+        names = sorted((os.path.relpath(name, self.path) for name in self.skipped), key=natural)
+        more = ", ..." if len(names) > NAMED else ""
+        files = "1 file is" if len(names) == 1 else f"{len(names)} files are"
+        return (
+            f"{self.path}: {files} neither image nor video, or hidden, and not read: {', '.join(names[:NAMED])}{more}"
+        )
+
+    def _sort(self, name: str) -> None:
+        kind = None if Path(name).name.startswith(".") else kind_in_folder(Path(name))
+        if kind is None:
+            self.skipped.append(name)
+        else:
+            self.media.append((kind, name))
+
+    def _note_closed(self, error: OSError) -> None:
+        self.closed.append(f"{error.filename}: the folder cannot be read: {error.strerror}")
 
 
-def _expand(name: str) -> list[Source]:
+def _expand(name: str, folders: list[Folder]) -> list[Source]:
+    """The sources that a name stands for; folders are added to the list."""
     if not name:
         raise UserError("an input's name is empty. For the current folder, write a dot: .")
     if re.fullmatch(r"\d{1,3}", name):
         return [Source("camera", name, f"camera{name}")]
-    path = Path(name)
-    if os.path.exists(path):
-        return _existing(path)
+    if os.path.exists(name):
+        return _existing(name, folders)
+    if os.path.islink(name):
+        raise UserError(f"{name}: a link that leads nowhere, or in a circle")
     found = sorted(glob.glob(name, recursive=True), key=natural)
     if not found:
         raise UserError(f"{name}: no such file, folder or pattern. For a camera, give its number: 0")
-    return [source for match in found for source in _existing(Path(match))]
+    return [source for match in found for source in _existing(match, folders)]
 
 
-def _existing(path: Path) -> list[Source]:
-    return _of_folder(path) if path.is_dir() else [_of_file(str(path))]
+def _existing(name: str, folders: list[Folder]) -> list[Source]:
+    if not os.path.isdir(name):
+        return [_of_file(name)]
+    folders.append(Folder(Path(name)))
+    return folders[-1].sources()
 
 
-def _of_folder(folder: Path) -> list[Source]:
-    """The images and videos in a folder and those below it, 2.jpg before 10.jpg."""
-    names = (
-        os.path.join(root, name) for root, _, files in os.walk(folder) for name in files if not name.startswith(".")
-    )
-    wanted = [name for name in names if Path(name).suffix.lower() in IMAGE_ENDINGS | VIDEO_ENDINGS]
-    if not wanted:
-        raise UserError(f"{folder}: no images or videos in it ({' '.join(sorted(IMAGE_ENDINGS | VIDEO_ENDINGS))})")
-    return [_of_file(name, os.path.relpath(name, folder)) for name in sorted(wanted, key=natural)]
-
-
-def _of_file(name: str, short: str | None = None) -> Source:
-    path = Path(name)
-    return Source("image" if _is_image(path) else "video", name, short or path.name)
-
-
-def _is_image(path: Path) -> bool:
-    """Judged by its ending, or by its first bytes if the ending is unknown."""
-    if path.suffix.lower() in IMAGE_ENDINGS | VIDEO_ENDINGS:
-        return path.suffix.lower() in IMAGE_ENDINGS
-    try:
-        with path.open("rb") as file:
-            return file.read(4).startswith(IMAGE_STARTS)
-    except OSError:
-        return False
+def _of_file(name: str) -> Source:
+    return Source(kind_of(Path(name)) or "video", name, Path(name).name)
 
 
 def natural(name: str) -> list:
@@ -117,8 +147,8 @@ def natural(name: str) -> list:
 
 def _listed(waiting: Callable[[], None]) -> Iterator[Source]:
     """A source for every path on stdin, one per line, as they arrive."""
-    for line in _lines(0, waiting):
-        name = os.fsdecode(line).strip("\r\n")
+    for number, line in enumerate(_lines(0, waiting)):
+        name = os.fsdecode(line.removeprefix(BYTE_ORDER_MARK) if number == 0 else line).strip("\r\n")
         if "\0" in name:
             raise UserError("the list on stdin contains zero bytes. Write one path per line: find without -print0")
         if name:

@@ -1,9 +1,12 @@
 """Outputs that are valid at every moment: files replaced as a whole, and rows as CSV or JSON lines (docs/detect.md)."""
 
 import csv
+import errno
 import json
 import os
 import re
+import secrets
+import stat
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -17,9 +20,15 @@ from pipeline.detect.inputs import Source
 from pipeline.errors import RunFailed, UserError
 from pipeline.runs.files import FULL, TEMPORARY
 
+try:
+    from fcntl import LOCK_EX, LOCK_NB, flock
+except ImportError:  # not on Windows
+    flock = None
+
 STDOUT = "-"
 COLUMNS = ("frame", "face_id", "timestamp", "confidence", "success", "x", "y", "w", "h")
 NO_FACE = -1
+NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL}  # of file systems without locks
 
 
 @dataclass(frozen=True)
@@ -126,8 +135,8 @@ def _face_object(face: Face) -> dict:
 class LineFile:
     """Writes lines to a file, which is replaced, or to stdout (`-`); each at once, and either whole or not at all.
 
-    File names that are not UTF-8 keep their bytes. Raises UserError if the file cannot be written, RunFailed if the disk
-    is full, BrokenPipeError if the reader of a pipe has closed it.
+    File names that are not UTF-8 keep their bytes. Raises UserError if the file cannot be written or another process is
+    writing to it, RunFailed if the disk is full, BrokenPipeError if the reader of a pipe has closed it.
     """
 
     def __init__(self, name: str):
@@ -162,7 +171,28 @@ def _write(descriptor: int, data: bytes) -> None:
 
 def _created(path: Path) -> int:
     path.parent.mkdir(parents=True, exist_ok=True)
-    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT, 0o644)
+    try:
+        if stat.S_ISREG(os.fstat(descriptor).st_mode):
+            _lock(descriptor, path)
+            os.ftruncate(descriptor, 0)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def _lock(descriptor: int, path: Path) -> None:
+    """Become the only writer of a file until it is closed, however the process ends; raises UserError if there is one."""
+    if flock is None:
+        return
+    try:
+        flock(descriptor, LOCK_EX | LOCK_NB)
+    except BlockingIOError:
+        raise UserError(f"{path}: another process is writing to it. Wait for it to end, or name another file") from None
+    except OSError as error:
+        if error.errno not in NO_LOCKS:
+            raise
 
 
 def _stdout() -> int:
@@ -175,7 +205,7 @@ def _stdout() -> int:
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """A temporary path beside `path`, with its ending; it becomes `path` if the block ends without an error."""
-    temporary = path.with_name(f"{TEMPORARY}{os.getpid()}-{path.name}")
+    temporary = path.with_name(f"{TEMPORARY}{os.getpid()}-{secrets.token_hex(4)}-{path.name}")
     with clear_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:

@@ -1,24 +1,20 @@
 """Where annotated pictures are written: one image, one video, or a folder with a file for every input."""
 
 import os
-import shutil
 from collections.abc import Mapping
-from contextlib import ExitStack
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from pipeline.detect.inputs import Inputs, Originals, Source, is_utf8
+from pipeline.detect.inputs import Inputs, Originals, Source
 from pipeline.detect.outputs import Observation, Output, replacing
 from pipeline.detect.picture import Picture
-from pipeline.errors import RunFailed, UserError
+from pipeline.detect.video_writer import CODECS, VideoWriter
+from pipeline.errors import UserError
 
 IMAGE_FORMATS = {".jpg": ".jpg", ".jpeg": ".jpg", ".png": ".png", ".webp": ".webp", ".bmp": ".bmp"}
-VIDEO_CODECS = {".mp4": "mp4v", ".m4v": "mp4v", ".mov": "mp4v", ".avi": "MJPG", ".mkv": "mp4v", ".webm": "VP80"}
 JPEG_QUALITY = 92
-MIN_FREE_BYTES, FRAMES_BETWEEN_CHECKS = 2**20, 100  # of the disk: OpenCV does not report failed writes
-MAX_PAUSE = 10.0  # seconds for which a picture stands still at most
 
 
 def make_overlay(
@@ -29,22 +25,20 @@ def make_overlay(
     `sequence`: the images are the frames of one video.
     """
     ending = Path(place).suffix.lower()
-    if not is_utf8(place) and (ending in VIDEO_CODECS or inputs.kinds != {"image"}):
-        raise UserError(f"--overlay {place}: OpenCV cannot write a video to a path that is not UTF-8. Choose another")
     if os.path.isdir(place) or place.endswith("/") or not ending:
         check_places(Path(place), inputs, originals)
         return FolderOverlay(FolderPlaces(Path(place), originals), sequence, thresholds)
     images = inputs.kinds == {"image"}
     one_video = sequence if images else inputs.single
-    if ending in VIDEO_CODECS and one_video:
+    if ending in CODECS and one_video:
         return VideoOverlay(Path(place), thresholds)
     if ending in IMAGE_FORMATS and inputs.single and images:
         return ImageOverlay(Path(place), thresholds)
-    if ending in VIDEO_CODECS or ending in IMAGE_FORMATS:
+    if ending in CODECS or ending in IMAGE_FORMATS:
         raise UserError(
             f"--overlay {place}: a video file holds one video, an image file one image; name a folder for these inputs"
         )
-    known = " ".join([*VIDEO_CODECS, *IMAGE_FORMATS])
+    known = " ".join([*CODECS, *IMAGE_FORMATS])
     raise UserError(f"--overlay {place}: unknown ending {ending}; known are {known}, or a folder (seen/)")
 
 
@@ -149,51 +143,3 @@ def write_image(path: Path, picture: np.ndarray) -> None:
     _, content = cv2.imencode(IMAGE_FORMATS[path.suffix.lower()], cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), options)
     with replacing(path) as temporary:
         temporary.write_bytes(content.tobytes())
-
-
-class VideoWriter:
-    """A video of constant frame rate in which every picture appears at its time; `size` is (height, width).
-
-    Raises RunFailed if the video cannot be written, UserError if its place cannot.
-    """
-
-    def __init__(self, path: Path, size: tuple[int, int], rate: float):
-        self._path, self._rate, self._frames = path, rate, 0
-        self._size = (size[1] - size[1] % 2, size[0] - size[0] % 2)  # codecs store colours for 2 x 2 pixels
-        with ExitStack() as stack:
-            self._temporary = stack.enter_context(replacing(path))
-            self._temporary.touch()
-            codec = cv2.VideoWriter_fourcc(*VIDEO_CODECS[path.suffix.lower()])
-            self._writer = cv2.VideoWriter(str(self._temporary), cv2.CAP_FFMPEG, codec, rate, self._size)
-            if not self._writer.isOpened():
-                raise RunFailed(f"{path}: this OpenCV cannot write {path.suffix} videos; try .avi")
-            self._stack = stack.pop_all()
-
-    def write(self, picture: np.ndarray, timestamp: float) -> None:
-        """Append an RGB picture uint8 (H, W, 3) at a time in seconds: repeated if it is late, skipped if it is early."""
-        width, height = self._size
-        if picture.shape[1] - width not in (0, 1) or picture.shape[0] - height not in (0, 1):
-            picture = cv2.resize(picture, self._size, interpolation=cv2.INTER_AREA)
-        bgr = cv2.cvtColor(np.ascontiguousarray(picture[:height, :width]), cv2.COLOR_RGB2BGR)
-        if self._frames % FRAMES_BETWEEN_CHECKS == 0 and shutil.disk_usage(self._path.parent).free < MIN_FREE_BYTES:
-            raise RunFailed(f"{self._path}: the disk is full")
-        late = round(timestamp * self._rate) + 1 - self._frames
-        for _ in range(min(late, max(1, round(MAX_PAUSE * self._rate)))):
-            self._writer.write(bgr)
-            self._frames += 1
-
-    def close(self) -> None:
-        """Complete the file and check that it can be read; raises RunFailed if not, as on a full disk."""
-        self._writer.release()
-        with self._stack:
-            if not _is_complete(self._temporary, self._frames):
-                raise RunFailed(f"{self._path}: the video could not be written completely. Is the disk full?")
-
-
-def _is_complete(path: Path, frames: int) -> bool:
-    """Whether the last of the video's frames can be read."""
-    capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
-    capture.set(cv2.CAP_PROP_POS_FRAMES, frames - 1)
-    success, _ = capture.read()
-    capture.release()
-    return success

@@ -1,6 +1,7 @@
 """Faces of every size and rotation in an image: BlazeFace in ever smaller squares, then again close up."""
 
 import math
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
@@ -9,10 +10,11 @@ from pipeline.faces.blazeface import Detection, FaceDetector, around, wholes
 from pipeline.faces.crop import Square
 
 MIN_WIDTH = 1 / 8  # of a face that BlazeFace finds, side of the square = 1
-SQUARE_PIXELS = 256  # side to which a larger square is shrunk before BlazeFace looks into it
+SQUARE_PIXELS = 256  # a square with a larger side is shrunk to at most this before BlazeFace looks into it
 SAME_FACE = 0.6  # common area of two boxes of one face, smaller box = 1
 SURE = 0.8  # a face seen with a lower probability is also looked at upside down
 CLOSE_LOOKS = 2
+SMALL_SQUARES = 8  # looked into by one search of a video; the next one looks into others
 
 
 def find_faces(detector: FaceDetector, image: np.ndarray, smallest: float, least: float) -> list[Detection]:
@@ -20,11 +22,18 @@ def find_faces(detector: FaceDetector, image: np.ndarray, smallest: float, least
 
     `least` is the minimum probability of a face seen close up.
     """
+    return find_in(detector, image, squares(*image.shape[:2], smallest), least)
+
+
+def find_in(
+    detector: FaceDetector, image: np.ndarray, parts: list[Square], least: float, known: Sequence[Detection] = ()
+) -> list[Detection]:
+    """The faces in the whole image and in `parts` of it, the largest first, without the `known` ones."""
     coarse = next((found for whole in wholes(*image.shape[:2]) if (found := look(detector, image, whole))), [])
-    for square in squares(*image.shape[:2], smallest):
+    for square in parts:
         coarse = coarse + look(detector, image, square)
-    candidates = distinct(coarse)
-    settled = [seen for face in candidates if (seen := settle(detector, image, face))]
+    new = [face for face in distinct(coarse) if all(common_share(face.box, old.box) < SAME_FACE for old in known)]
+    settled = [seen for face in new if (seen := settle(detector, image, face))]
     return sorted(distinct([face for face in settled if face.score >= least]), key=lambda face: -face.box[2])
 
 
@@ -38,21 +47,34 @@ def squares(height: int, width: int, smallest: float) -> list[Square]:
     return found
 
 
+def some_of(found: list[Square], turn: int, places: Sequence[tuple[float, float]] = ()) -> list[Square]:
+    """The largest of the squares, SMALL_SQUARES of the others in turn, and those around some places."""
+    small = [square for square in found if square.side < found[0].side]
+    turns = max(1, math.ceil(len(small) / SMALL_SQUARES))
+    around_places = [
+        square
+        for square in small
+        if any(max(abs(square.x - x), abs(square.y - y)) <= square.side / 4 for x, y in places)
+    ]
+    return found[: len(found) - len(small)] + list(dict.fromkeys(small[turn % turns :: turns] + around_places))
+
+
 def look(detector: FaceDetector, image: np.ndarray, square: Square) -> list[Detection]:
-    """As `detector.look`, but a large square is shrunk first: as good for BlazeFace, and faster."""
+    """As `detector.look`, but a large square is shrunk first, by an integer: as good for BlazeFace, and much faster."""
     if square.side < 1:
         return []
-    scale = SQUARE_PIXELS / square.side
-    if scale >= 1:
+    factor = math.ceil(square.side / SQUARE_PIXELS)
+    if factor == 1:
         return detector.look(image, square)
-    reach = square.side / 2 * (abs(math.cos(square.angle)) + abs(math.sin(square.angle)))
+    reach = square.side / 2 * (abs(math.cos(square.angle)) + abs(math.sin(square.angle))) + factor
     left, top = max(0, math.floor(square.x - reach)), max(0, math.floor(square.y - reach))
     part = image[top : max(0, math.ceil(square.y + reach)), left : max(0, math.ceil(square.x + reach))]
-    if min(part.shape[:2]) * scale < 1:
+    height, width = part.shape[0] // factor, part.shape[1] // factor
+    if not height or not width:
         return []
-    small = cv2.resize(part, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-    inside = Square((square.x - left) * scale, (square.y - top) * scale, SQUARE_PIXELS, square.angle)
-    return [_enlarged(face, 1 / scale, left, top) for face in detector.look(small, inside)]
+    small = cv2.resize(part[: height * factor, : width * factor], (width, height), interpolation=cv2.INTER_AREA)
+    inside = Square((square.x - left) / factor, (square.y - top) / factor, square.side / factor, square.angle)
+    return [_enlarged(face, factor, left, top) for face in detector.look(small, inside)]
 
 
 def settle(detector: FaceDetector, image: np.ndarray, face: Detection) -> Detection | None:

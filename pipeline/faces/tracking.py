@@ -7,12 +7,15 @@ import numpy as np
 
 from pipeline.faces.blazeface import Detection, FaceDetector, around
 from pipeline.faces.crop import Square
-from pipeline.faces.search import SAME_FACE, common_share, find_faces, look, tilt
+from pipeline.faces.likeness import Shots, View, view
+from pipeline.faces.search import SAME_FACE, common_share, find_in, look, some_of, squares, tilt
 
 HOLD = 25  # frames for which a face out of sight keeps its number
-WIDEST = 4  # a quick search finds faces of at least this part (1 / WIDEST) of the image's longer side
 NEAR = 1.0  # how far from its expected place a face may reappear, its width = 1
 SWELLING = 1.5  # growth of a face's width from one frame to the next; more means part of it, or something else
+PATIENCE = 8  # frames for which another face in the place of a lost one is not counted, unless the picture has changed
+VIEWS, VIEW_EVERY = 3, 12  # views kept of a face, and frames between them
+LARGER = 1.2  # width of a face that takes the place of a smaller one, which has width 1
 NEWEST = 0.2  # weight of the newest step in a face's mean motion
 # Below these, from look to look, a face counts as still:
 STILL_MOVE, STILL_GROWTH = 0.01, 0.02  # side of the square = 1
@@ -25,18 +28,28 @@ class Track:
 
     number: int
     face: Detection
+    views: list[View]  # how it looks now and some time ago, when perhaps nothing covered it
     missed: int = 0
+    waiting: bool = False  # others are larger: it is known, but not followed
+    age: int = 0  # for how many frames it has been seen
     motion: tuple[float, float] = (0.0, 0.0)  # of its centre, in pixels a frame
     square: Square = field(init=False)  # to look into next
 
     def __post_init__(self):
         self.square = around(self.face, tilt(self.face))
 
-    def see(self, face: Detection) -> None:
+    def see(self, face: Detection, view: View) -> None:
         """Note that the face was seen again, `missed` + 1 frames after the last time."""
         steps = np.subtract(centre(face), centre(self.face)) / (self.missed + 1)
         self.motion = tuple(((1 - NEWEST) * np.array(self.motion) + NEWEST * steps).tolist())
-        self.face, self.missed, self.square = face, 0, steady(self.square, around(face, tilt(face)))
+        self.age += 1
+        earlier = self.views[: VIEWS - 1] if self.age % VIEW_EVERY == 0 else self.views[1:]
+        self.face, self.views, self.missed = face, [view, *earlier], 0
+        self.square = steady(self.square, around(face, tilt(face)))
+
+    def is_same(self, seen: View) -> bool:
+        """Whether a face that looks like this may be the same person's."""
+        return any(seen.is_same(known) for known in self.views)
 
     def distance(self, face: Detection) -> float:
         """Distance of a face from where this one was, or would be had it moved on, mean width = 1."""
@@ -63,46 +76,77 @@ class Finding:
 class FaceTracker:
     """Follows the faces of one video; `update` takes its frames in order.
 
-    Every `search_every` frames, and when a face has just been lost, the whole image is searched. In between, BlazeFace looks
-    once around each face's last place, rotated with it: such a tracker cannot drift away from faces.
+    Every `search_every` frames, and when a face has just been lost, the image is searched. In between, BlazeFace looks
+    once around each face's last place, rotated with it: such a tracker cannot drift away from faces. A face that looks like
+    another person's is a new one. Of more than `most` faces only the largest are followed.
     """
 
     def __init__(self, detector: FaceDetector, finding: Finding):
         self._detector, self._finding = detector, finding
         self._tracks: list[Track] = []
+        self._shots = Shots()
         self._next_number, self._frame = 0, 0
+        self._complete = 0  # the frame of the last search everywhere
 
     def update(self, image: np.ndarray) -> list[Track]:
         """The faces seen in the next frame, RGB uint8 (H, W, 3), by number."""
-        self._follow(image)
-        lost = any(track.missed == 1 for track in self._tracks)
-        if self._frame % self._finding.search_every == 0 or lost:
-            self._add(find_faces(self._detector, image, self._finding.smallest, self._finding.least))
-        elif not self._seen():
-            self._add(find_faces(self._detector, image, max(image.shape) / WIDEST, self._finding.least))
+        last, shot = self._shots.number, self._shots.next(image)
+        strangers = self._follow(image, shot)
+        found = strangers + self._search(image, shot != last)
+        self._add(sorted(found, key=width, reverse=True), image, shot)
         self._frame += 1
-        self._tracks = [track for track in self._tracks if track.missed <= HOLD]
-        return self._seen()[: self._finding.most]
+        hold = {False: HOLD, True: HOLD + self._finding.search_every}
+        self._tracks = [track for track in self._tracks if track.missed <= hold[track.waiting]]
+        return sorted(self._seen(), key=lambda track: track.number)
 
     def numbers(self) -> set[int]:
         """The numbers of the known faces, in sight or not."""
         return {track.number for track in self._tracks}
 
     def _seen(self) -> list[Track]:
-        return [track for track in self._tracks if not track.missed]
+        return [track for track in self._tracks if not track.missed and not track.waiting]
 
-    def _follow(self, image: np.ndarray) -> None:
-        """Look for every face where it was; of several claims to a face the nearest wins, the others are out of sight."""
-        claims = [(track, face) for track in self._tracks for face in self._claims(track, image)]
+    def _search(self, image: np.ndarray, cut: bool) -> list[Detection]:
+        """Faces that are not followed, if it is time to search: everywhere at first and after a cut, else in turn."""
+        every = self._finding.search_every
+        complete = self._frame == 0 or (cut and self._frame - self._complete >= every)
+        seen = [track.face for track in self._seen()]
+        lost = [centre(track.face) for track in self._tracks if track.missed == 1 and not track.waiting]
+        due = complete or lost or self._frame % every == 0
+        if seen and not due:
+            return []
+        parts = squares(*image.shape[:2], self._finding.smallest) if due else []
+        if complete:
+            self._complete = self._frame
+        else:
+            parts = some_of(parts, self._frame // every, lost)
+        return find_in(self._detector, image, parts, self._finding.least, seen)
+
+    def _follow(self, image: np.ndarray, shot: int) -> list[Detection]:
+        """Look for every face where it was; return faces there that are another person's.
+
+        Of several claims to a face the nearest wins, the others are out of sight.
+        """
+        followed = [track for track in self._tracks if not track.waiting]
+        claims = [(track, face) for track in followed for face in self._claims(track, image)]
         claims.sort(key=lambda claim: (claim[0].missed > 0, claim[0].distance(claim[1])))
-        free, taken = {track.number for track in self._tracks}, []
+        free, taken, strangers = {track.number for track in self._tracks}, [], []
         for track, face in claims:
-            if track.number in free and not any(same(face, other) for other in taken):
-                track.see(face)
+            if track.number not in free or any(same(face, other) for other in taken):
+                continue
+            seen = view(image, face, shot)
+            if track.is_same(seen):
+                track.see(face, seen)
                 free.remove(track.number)
                 taken.append(face)
+            else:
+                strangers.append(face)
         for track in self._tracks:
             track.missed += track.number in free
+        most = self._finding.most or len(self._tracks)
+        for track in sorted(self._seen(), key=lambda track: -width(track.face))[most:]:
+            track.waiting = True
+        return strangers
 
     def _claims(self, track: Track, image: np.ndarray) -> list[Detection]:
         """Faces around the last place of this one that may be the same face."""
@@ -111,18 +155,45 @@ class FaceTracker:
         likely = [face for face in found if face.score >= least and _alike(face, track.face)]
         return [face for face in likely if common_share(face.box, track.face.box) > 0]
 
-    def _add(self, faces: list[Detection]) -> None:
-        """Add found faces: those already followed are skipped, others are lost ones seen again, or new."""
+    def _add(self, faces: list[Detection], image: np.ndarray, shot: int) -> None:
+        """Add found faces, the largest first: some are followed already, others are known ones seen again, or new."""
         for face in faces:
             if any(same(face, track.face) for track in self._seen()):
                 continue
-            lost = [track for track in self._tracks if track.missed]
-            nearest = min(lost, key=lambda track: track.distance(face), default=None)
-            if nearest and nearest.distance(face) <= NEAR:
-                nearest.see(face)
-            elif self._finding.most is None or len(self._seen()) < self._finding.most:
-                self._tracks.append(Track(self._next_number, face))
+            seen = view(image, face, shot)
+            known = self._known(face, seen)
+            if not known and self._may_be_covered(face, shot):
+                continue
+            room = self._make_room(face)
+            if known:
+                known.see(face, seen)
+                known.waiting = not room
+            elif room:
+                self._tracks.append(Track(self._next_number, face, [seen]))
                 self._next_number += 1
+
+    def _may_be_covered(self, face: Detection, shot: int) -> bool:
+        """Whether the face is where one was lost a moment ago, in the same shot: something may be passing before it."""
+        lost = [track for track in self._tracks if 0 < track.missed < PATIENCE and same(face, track.face)]
+        return any(track.views[0].shot == shot for track in lost)
+
+    def _make_room(self, face: Detection) -> bool:
+        """Whether the face is among the `most` largest; the smallest one followed then waits.
+
+        It must be clearly larger, so that two faces of one size do not take turns.
+        """
+        seen = self._seen()
+        if self._finding.most is None or len(seen) < self._finding.most:
+            return True
+        smallest = min(seen, key=lambda track: width(track.face))
+        smallest.waiting = width(face) >= LARGER * width(smallest.face)
+        return smallest.waiting
+
+    def _known(self, face: Detection, view: View) -> Track | None:
+        """The nearest known face that is not followed now and may be this one."""
+        others = [track for track in self._tracks if track.missed or track.waiting]
+        near = [track for track in others if track.distance(face) <= NEAR and track.is_same(view)]
+        return min(near, key=lambda track: track.distance(face), default=None)
 
 
 def steady(old: Square, new: Square) -> Square:
@@ -141,6 +212,11 @@ def same(one: Detection, other: Detection) -> bool:
 def _alike(one: Detection, other: Detection) -> bool:
     """Whether a face may have changed its size this much from one frame to the next."""
     return 1 / SWELLING <= one.box[2] / max(other.box[2], 1e-9) <= SWELLING
+
+
+def width(face: Detection) -> float:
+    """The width of a face's box in pixels."""
+    return face.box[2]
 
 
 def centre(face: Detection) -> tuple[float, float]:

@@ -2,13 +2,9 @@
 
 import tensorflow as tf
 import tf_keras
-from tensorflow_model_optimization.python.core.quantization.keras.utils import (
-    deserialize_keras_object,
-    deserialize_layer,
-    serialize_keras_object,
-)
 
 from pipeline.quantization.quantizers import KernelQuantizer
+from pipeline.quantization.tfmot import deserialize_keras_object, deserialize_layer, serialize_keras_object
 
 
 class QuantizeTensor(tf_keras.layers.Layer):

@@ -7,8 +7,6 @@ from weakref import WeakKeyDictionary
 import numpy as np
 import tensorflow as tf
 import tf_keras
-from tensorflow_model_optimization.python.core.quantization.keras.quantize import quantize_scope as tfmot_scope
-from tensorflow_model_optimization.python.core.quantization.keras.quantize_wrapper import QuantizeWrapper
 
 from pipeline.models.layers import PadChannels, SeededDropout
 from pipeline.quantization.layers import FoldedBatchNorm, QuantizeTensor
@@ -23,6 +21,8 @@ from pipeline.quantization.quantizers import (
     PoolQuantizer,
 )
 from pipeline.quantization.settings import QuantizationSettings
+from pipeline.quantization.tfmot import QuantizeWrapper
+from pipeline.quantization.tfmot import quantize_scope as tfmot_scope
 
 PREFIX = "quant_"
 CLASSES = (
@@ -74,6 +74,11 @@ def plan_of(model: tf_keras.Model) -> Plan:
     if model not in _PLANS:
         _PLANS[model] = plan(plain_network(model), settings_of(model))
     return _PLANS[model]
+
+
+def remember_plan(model: tf_keras.Model, decided: Plan) -> None:
+    """Keep the plan a quantized model has just been made from: rebuilding its network for `plan_of` takes seconds."""
+    _PLANS[model] = decided
 
 
 def float_network(model: tf_keras.Model) -> tf_keras.Model:

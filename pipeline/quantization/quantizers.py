@@ -2,15 +2,15 @@
 
 import tensorflow as tf
 import tf_keras
-from tensorflow_model_optimization.python.core.quantization.keras.quantize_config import QuantizeConfig
-from tensorflow_model_optimization.python.core.quantization.keras.quantize_registry import QuantizeRegistry
-from tensorflow_model_optimization.python.core.quantization.keras.quantizers import Quantizer
-from tensorflow_model_optimization.python.core.quantization.keras.utils import (
+
+from pipeline.quantization.grid import Grid, weight_top_code
+from pipeline.quantization.tfmot import (
+    QuantizeConfig,
+    Quantizer,
+    QuantizeRegistry,
     deserialize_keras_object,
     serialize_keras_object,
 )
-
-from pipeline.quantization.grid import Grid, weight_top_code
 
 RANGE_NAME = "activation_range"
 

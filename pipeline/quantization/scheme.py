@@ -4,15 +4,6 @@ from pathlib import Path
 
 import tensorflow as tf
 import tf_keras
-from tensorflow_model_optimization.python.core.quantization.keras.quantize import (
-    quantize_annotate_model,
-    quantize_apply,
-)
-from tensorflow_model_optimization.python.core.quantization.keras.quantize_layout_transform import (
-    QuantizeLayoutTransform,
-)
-from tensorflow_model_optimization.python.core.quantization.keras.quantize_scheme import QuantizeScheme
-from tensorflow_model_optimization.python.core.quantization.keras.quantize_wrapper import QuantizeWrapper
 
 from pipeline.errors import UserError
 from pipeline.models.graph import LINEAR, Node
@@ -29,6 +20,7 @@ from pipeline.quantization.model_access import (
     range_variables,
     recipe_for,
     recipe_of,
+    remember_plan,
     settings_of,
 )
 from pipeline.quantization.plan import Plan, TensorPlan, plan
@@ -42,6 +34,13 @@ from pipeline.quantization.quantizers import (
     PoolQuantizer,
 )
 from pipeline.quantization.settings import QuantizationSettings
+from pipeline.quantization.tfmot import (
+    QuantizeLayoutTransform,
+    QuantizeScheme,
+    QuantizeWrapper,
+    quantize_annotate_model,
+    quantize_apply,
+)
 from pipeline.settings import checked_settings
 
 
@@ -68,13 +67,14 @@ def quantize(model: tf_keras.Model, settings: QuantizationSettings | None = None
     check_image_network(model, "quantize")
     if recipe_of(model):
         raise UserError("quantize: this model is already quantized; pass the float model")
-    plan(model, settings)
+    decided = plan(model, settings)
     functional = tf_keras.Model(model.inputs, model.outputs, name=model.name)
     with quantize_scope():
         quantized = quantize_apply(quantize_annotate_model(functional), LowBitQuantizeScheme(settings), PREFIX)
     for layer in quantized.layers:
         if isinstance(layer, QuantizeWrapper):
             _own_kernel_only(layer)
+    remember_plan(quantized, decided)
     return quantized
 
 

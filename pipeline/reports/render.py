@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Literal
 
@@ -15,7 +16,7 @@ from pipeline.runs.names import REPORT
 MARKDOWN = "report.md"
 STYLE = Path(__file__).with_name("report.css")
 TEMPLATES = Path(__file__).with_name("templates")
-VerdictState = Literal["pass", "fail", "unverified", "unfinished"]
+VerdictState = Literal["pass", "fail", "chance", "unverified", "unfinished"]
 UNIT = re.compile(r"(?<=\d) (?=(?:%|kB|ms|points|h|min|s)(?!\w))|(?<=\d) (?=to )|(?<=\d to) (?=[\d+−])")
 SPECIAL = re.compile(r"([\\`*\[\]<>|~]|(?<!\w)_|_(?!\w)|^#)")  # letters with a meaning in Markdown
 MARKER_PATHS = {
@@ -166,7 +167,9 @@ def escaped(words: str) -> str:
     return SPECIAL.sub(r"\\\1", " ".join(words.split()))
 
 
+@cache
 def _environment(autoescape: bool):
+    """The templates, compiled once in a process: a study writes its report again and again."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(

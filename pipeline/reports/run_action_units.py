@@ -21,8 +21,9 @@ MEMORISED = "train_noisy_fit_per_au"
 REACHED = {"balanced accuracy": "balanced_accuracy", "MCC": "mcc", "AUC": "auc"}  # head: key of scores.json
 NOTE = (
     "In %; MCC and AUC times 100. All present: F1 of predicting every action unit as present. Tuned: with thresholds "
-    "chosen on validation labels; a range is over the trainings. Difference: mean over pairs of equal seed and fold, in "
-    "points. Several trainings: the mean of those in which the metric is defined."
+    "chosen on validation labels, drawn towards 0.5 the fewer subjects there are; a range is over the trainings. "
+    "Difference: mean over pairs of equal seed and fold, in points. Several trainings: the mean of those in which the "
+    "metric is defined."
 )
 INTERVAL = " Interval: 95 % bootstrap over {n} test subjects, of the counts of all trainings pooled (not of the mean)."
 NO_INTERVAL = " No interval: {n} test subjects are too few for a bootstrap over subjects (at least {least})."

@@ -88,21 +88,37 @@ def curves(run: Run, panels: Sequence[Panel], unit: str, caption: str) -> Figure
     limits = (0.0, 100.0) if unit == SHARE else _limits(pd.concat(shown.values()).to_numpy().ravel())
     svgs = []
     for panel in panels:
-        figure, axes = new_axes(panel.title)
-        _draw(axes, panel, shown)
-        if panel.key == terms(run).test_key:
-            _mark_results(run, axes)
-        highest = max(shown[arm, panel.key]["max"].max() for arm in ARMS if len(shown[arm, panel.key]))
-        if highest > limits[1]:
-            axes.annotate(f"axis cut, highest {highest:.3g}", (1, 0.98), xycoords="axes fraction", ha="right", va="top")
-        axes.set(xlabel="epoch", ylabel=unit, ylim=limits)
-        axes.xaxis.get_major_locator().set_params(integer=True)
-        axes.margins(x=0.02)
-        svgs.append(figure_svg(figure, f"{panel.title}, {unit}"))
+        marks = _results(run) if panel.key == terms(run).test_key else {}
+        own = {(arm, key): frame for (arm, key), frame in shown.items() if key in (panel.key, panel.beside)}
+        svgs.append(panel_svg(panel, unit, limits, own, marks))
     return Figure(caption, tuple(svgs), tuple(_key(run, panels, shown)), _numbers(panels, shown, unit))
 
 
 Spreads = dict[tuple[str, str], pd.DataFrame]  # arm, column of the epochs' table
+Points = tuple[pd.Series, pd.Series]  # epochs, values
+
+
+def panel_svg(
+    panel: Panel,
+    unit: str,
+    limits: tuple[float, float],
+    shown: Spreads,
+    marks: dict[str, tuple[Points, Points]],
+) -> str:
+    """One panel; `marks` has each arm's epochs that were used (filled) and its best test epochs (hollow)."""
+    figure, axes = new_axes(panel.title)
+    _draw(axes, panel, shown)
+    for arm, (used, best) in marks.items():
+        colour = ARMS[arm].colour
+        axes.scatter(*best, s=34, marker="D", facecolors="none", edgecolors=colour, linewidths=1.4, zorder=3)
+        axes.scatter(*used, s=34, marker="o", color=colour, zorder=3)
+    highest = max(shown[arm, panel.key]["max"].max() for arm in ARMS if len(shown[arm, panel.key]))
+    if highest > limits[1]:
+        axes.annotate(f"axis cut, highest {highest:.3g}", (1, 0.98), xycoords="axes fraction", ha="right", va="top")
+    axes.set(xlabel="epoch", ylabel=unit, ylim=limits)
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.margins(x=0.02)
+    return figure_svg(figure, f"{panel.title}, {unit}")
 
 
 def _spread(run: Run, arm: str, key: str) -> pd.DataFrame:
@@ -134,15 +150,15 @@ def _draw(axes: "Axes", panel: Panel, shown: Spreads) -> None:
             axes.fill_between(found.index, found["min"], found["max"], color=series.colour, alpha=0.18, linewidth=0)
 
 
-def _mark_results(run: Run, axes: "Axes") -> None:
-    """Each training's epoch that was used (filled) and its best test epoch (hollow)."""
-    named = terms(run)
-    for arm, series in ARMS.items():
+def _results(run: Run) -> dict[str, tuple[Points, Points]]:
+    """By arm: the epoch of each training that was used and its best test epoch, with their results in percent."""
+    named, found = terms(run), {}
+    for arm in ARMS:
         rows = run.table[run.table["arm"] == arm]
         used = column(rows, "scores.epoch_selected"), 100 * column(rows, ".".join(("scores", *named.score)))
         best = column(rows, "scores.oracle.epoch"), 100 * column(rows, f"scores.oracle.{named.test_key}")
-        axes.scatter(*best, s=34, marker="D", facecolors="none", edgecolors=series.colour, linewidths=1.4, zorder=3)
-        axes.scatter(*used, s=34, marker="o", color=series.colour, zorder=3)
+        found[arm] = used, best
+    return found
 
 
 def _key(run: Run, panels: Sequence[Panel], shown: Spreads) -> Iterator[KeyEntry]:

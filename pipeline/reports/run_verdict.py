@@ -9,7 +9,13 @@ from pipeline.reports.run_results import compare, difference_text, mean_text, mi
 from pipeline.reports.statistics import Estimate
 from pipeline.reports.terms import counted, is_baseline, is_multilabel, method_names, terms, wrong_labels
 
-HEADLINES = {"pass": "PASS", "fail": "FAIL", "unverified": "NOT VERIFIED", "unfinished": "UNFINISHED"}
+HEADLINES = {
+    "pass": "PASS",
+    "fail": "FAIL",
+    "chance": "NO BETTER THAN CHANCE",
+    "unverified": "NOT VERIFIED",
+    "unfinished": "UNFINISHED",
+}
 KERNELS = {"builtin": "The int8 file with builtin kernels", "int4": "The int4 file"}
 NO_WRONG_LABELS = {"none": "the training labels are clean", "unknown": "the true labels are unknown"}
 NO_THRESHOLD = "no known label in the validation part"  # in every reason for it in scores.json
@@ -22,6 +28,8 @@ def judge(run: Run) -> Verdict:
     for name, record in zip(run.verified["training"], run.verified["verification"], strict=True):
         unnamed = ["verification failed without naming a limit"] if record.get("passed") is False else []
         failures += [f"{name}: {failure}" for failure in sequence(record, "failures") or unnamed]
+    if state == "chance":
+        failures += _at_chance(run)
     return Verdict(state, f"{HEADLINES[state]}: {reason}", tuple(_summary(run)), tuple(failures), tuple(_warnings(run)))
 
 
@@ -30,7 +38,8 @@ def _state(run: Run) -> tuple[VerdictState, str]:
     failed = [name for name, each in zip(run.verified["training"], passed, strict=True) if each is False]
     if failed:
         return "fail", f"{say.listing(failed)} missed the verification limits ({len(failed)} of {total})."
-    if run.status.get("state") == "failed":
+    useless = total and not missing_trainings(run) and passed.count(True) == total and _learned_nothing(run)
+    if run.status.get("state") == "failed" and not useless:
         return "fail", f"the run stopped. {run.status.get('message') or 'It left no message.'}"
     if not total:
         return "unfinished", "nothing has been trained in this folder yet."
@@ -38,7 +47,21 @@ def _state(run: Run) -> tuple[VerdictState, str]:
         return "unfinished", f"{say.listing(missing)} did not finish."
     if unverified := total - passed.count(True):
         return "unverified", f"{counted(run, unverified)} of {total} not yet compared with LiteRT."
+    if useless:
+        shipped_or_not = "" if run.status.get("state") == "done" else ", and the files were not shipped"
+        return "chance", f"the network has learned nothing{shipped_or_not}. Every verification limit is met."
     return "pass", f"every verification limit is met ({counted(run, total)})."
+
+
+def _learned_nothing(run: Run) -> bool:
+    """Whether all finished trainings are no better than chance."""
+    return len(run.finished) > 0 and all(sequence(each, "no_better_than_chance") for each in run.finished["scores"])
+
+
+def _at_chance(run: Run) -> list[str]:
+    """What scores.json says of trainings that are no better than chance."""
+    named = zip(run.finished["training"], run.finished["scores"], strict=True)
+    return [f"{name}: {finding}" for name, scores in named for finding in sequence(scores, "no_better_than_chance")]
 
 
 def _summary(run: Run) -> Iterator[str]:
@@ -73,10 +96,17 @@ def _warnings(run: Run) -> Iterator[str]:
         yield "Only one training: its spread is unknown, and differences of a few points may be chance."
     if len(run.finished) and missing:
         yield f"The numbers do not include {say.listing(missing)}, which did not finish."
+    if not _learned_nothing(run):
+        yield from (f"No better than chance: {finding}." for finding in _at_chance(run))
+    if run.baseline:
+        yield from (f"The baseline is no better than chance: {finding}." for finding in _at_chance(run.baseline))
     if run.baseline_folder and not run.baseline:
         yield f"The baseline's folder {run.baseline_folder} is not there: nothing to compare with."
     if run.baseline and (theirs := missing_trainings(run.baseline)):
         yield f"The baseline has not finished {say.listing(theirs)}."
+    for change in sequence(run.environment, "resumed"):
+        numbers = "the numbers may differ from those of a run without interruption"
+        yield f"Resumed under other conditions ({change}): {numbers}."
     if number(run.config, "data", "val_fraction") == 0:
         stay = ", and thresholds stay 0.5" if is_multilabel(run) else ""
         yield f"No validation part (data.val_fraction: 0): the shipped model was not chosen by validation{stay}."

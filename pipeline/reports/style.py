@@ -157,11 +157,7 @@ def figure_svg(figure: "Figure", label: str) -> str:
 
     Colours become CSS variables with the light colour as fallback; ids are unique in a page of differing figures.
     """
-    buffer = io.StringIO()
-    figure.savefig(
-        buffer, format="svg", transparent=True, metadata=dict.fromkeys(("Date", "Creator", "Format", "Type"))
-    )
-    whole = buffer.getvalue()
+    whole = _drawn(figure)
     view_box = re.search(r'viewBox="([^"]+)"', whole)[1]
     body = NOISE.sub("", whole[whole.index(">", whole.index("<svg")) + 1 :]).replace("xlink:href", "href")
     body = re.sub(r"<[^>]+>", lambda tag: re.sub(r"(\d\.\d\d)\d+", r"\1", tag[0]), re.sub(r"\s+", " ", body))
@@ -186,6 +182,17 @@ def palette_css() -> str:
     """The colours as CSS variables, light and dark."""
     light, dark = (" ".join(f"--{name}: {both[i]};" for name, both in COLOURS.items()) for i in (0, 1))
     return f":root {{ {light} }} @media (prefers-color-scheme: dark) {{ :root {{ {dark} }} }}"
+
+
+def _drawn(figure: "Figure") -> str:
+    """The figure as matplotlib writes it, without a background; `savefig` would draw it twice."""
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+
+    for patch in (figure.patch, *(axes.patch for axes in figure.axes)):
+        patch.set(facecolor="none", edgecolor="none")
+    buffer = io.StringIO()
+    FigureCanvasSVG(figure).print_svg(buffer, metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
+    return buffer.getvalue()
 
 
 def _with_own_ids(body: str, label: str) -> str:

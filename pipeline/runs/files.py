@@ -35,6 +35,16 @@ def clear_disk_errors(path: Path) -> Iterator[None]:
         raise
 
 
+def check_writable(folder: Path) -> None:
+    """Raise UserError if nothing could be written into `folder`, which need not exist; nothing is created."""
+    path = folder.absolute()
+    there = next(each for each in (path, *path.parents) if os.path.lexists(each))
+    if not there.is_dir():
+        raise UserError(f"{folder}: {there} is not a folder. Choose another place to write to")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise UserError(f"{folder}: {there} cannot be written. Choose another place to write to")
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """A temporary path beside `path`, with the same suffix; renamed to `path` if the block succeeds.

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple, TypeVar
 
 from pipeline.errors import RunFailed, UserError
-from pipeline.runs.environment import describe_environment
+from pipeline.runs.environment import describe_environment, numeric_changes
 from pipeline.runs.files import TEMPORARY, clear_disk_errors, read_json, write_json
 from pipeline.runs.lock import Held, locked
 from pipeline.runs.names import ENVIRONMENT, LOCK, RUN_FORMAT, STATUS
@@ -129,9 +129,20 @@ def read_status(folder: Path) -> dict | None:
     return read_json(folder / STATUS)
 
 
-def write_environment(folder: Path) -> None:
-    """Write environment.json: machine, versions, commit and command."""
-    write_json(folder / ENVIRONMENT, describe_environment())
+def write_environment(folder: Path) -> list[str]:
+    """Write environment.json: machine, versions, commit, command, and how it changed where a training was interrupted.
+
+    Returns what has changed now, in words, if a training goes on whose numbers may depend on it.
+    """
+    try:
+        earlier = read_json(folder / ENVIRONMENT) or {}
+    except RunFailed:  # damaged: it is written again
+        earlier = {}
+    now, begun = describe_environment(), any(folder.glob("seed*/checkpoint-*"))
+    changes = numeric_changes(earlier, now) if begun else []
+    resumed = [*earlier.get("resumed", []), *(["; ".join(changes)] if changes else [])]
+    write_json(folder / ENVIRONMENT, now | ({"resumed": resumed} if resumed else {}))
+    return changes
 
 
 @contextmanager

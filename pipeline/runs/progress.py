@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
+from pathlib import Path
 from typing import TextIO, TypeVar
 
 from rich.console import Console
@@ -108,6 +109,13 @@ class BarProgress(TrainingProgress):
 def make_progress(title: str, stream: TextIO) -> TrainingProgress:
     """The progress of the training `title`: a bar if `stream` is a terminal, lines otherwise."""
     return BarProgress(Console(file=stream), title) if stream.isatty() else LineProgress(stream, title)
+
+
+def warn(text: str, log: Path, terminal: TextIO) -> None:
+    """Show a warning on the terminal and append it to a run's log."""
+    print(f"warning: {text}", file=terminal, flush=True)
+    with log.open("a", encoding="utf-8") as file:
+        file.write(f"warning: {text}\n")
 
 
 def counted(stream: TextIO | None) -> Counted:

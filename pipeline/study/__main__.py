@@ -28,10 +28,12 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
 def _execute(arguments: argparse.Namespace, command: str, stop: StopFlag) -> None:
     if arguments.workers < 1:
         raise UserError(f"--workers {arguments.workers}: give 1 or more")
+    if arguments.config.startswith(("/dev/", "/proc/")):
+        raise UserError(f"{arguments.config}: several processes read a study. Give a file, not a pipe")
     study = load_study(arguments.config)
     if arguments.dry_run:
         count = dry_run(study, arguments.workers, stop)
-        print(f"dry run: all stages passed for {count} variants and settings")
+        print(f"dry run: all stages passed for {count} runs, one for each variant, setting, fold and choice of data")
         return
     folder, where = Path(arguments.output_dir) / "studies" / study.name, place(arguments.workers)
     if not where.leads:

@@ -4,7 +4,7 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -57,11 +57,11 @@ def run_cell(cell: Cell, folder: Path, stop: StopFlag) -> None:
 
 
 def dry_run(study: Study, workers: int, stop: StopFlag) -> int:
-    """One batch through every stage of each arm (of a search: of each variant), nothing kept; their number.
+    """One batch through every stage of the cells of `rehearsed`, nothing kept; their number.
 
     Raises RunFailed naming those that failed, Stopped after a signal.
     """
-    cells = list(_one_each_arm(study))
+    cells = rehearsed(study)
     environment = with_threads(threads_each(workers))
     with tempfile.TemporaryDirectory(prefix="nibble-dry-run-") as name:
         folder = Path(name)
@@ -82,12 +82,16 @@ def dry_run(study: Study, workers: int, stop: StopFlag) -> int:
     return len(cells)
 
 
-def _one_each_arm(study: Study) -> Iterator[Cell]:
-    if study.cells:
-        yield from {cell.arm.name: cell for cell in reversed(study.cells)}.values()
-        return
-    for name, variant in study.file.variants.items():
-        yield next(study.builder.cells(first_arm(name, variant)))
+def rehearsed(study: Study) -> list[Cell]:
+    """The first cell of each arm (of a search: of each variant), and of each other data section, such as a fold's."""
+    arms = [first_arm(name, variant) for name, variant in study.file.variants.items()]
+    cells = study.cells or [cell for arm in arms for cell in study.builder.cells(arm)]
+    first: dict[str, Cell] = {}
+    data: dict[str, Cell] = {}
+    for cell in cells:
+        first.setdefault(cell.arm.name, cell)
+        data.setdefault(cell.experiment.data.model_dump_json(), cell)
+    return list({cell.title: cell for cell in (*first.values(), *data.values())}.values())
 
 
 def _run(
@@ -100,7 +104,7 @@ def _run(
 ) -> int:
     """The exit code of a cell's process, which is passed a signal and then left to write its checkpoint."""
     config = cell.write_config(folder)
-    command = python_module("pipeline.run", "--config", config, "--output-dir", folder, *options)
+    command = python_module("pipeline.run", "--config", config, "--output-dir", folder, "--ship-anyway", *options)
     process, told = start(command, cell.log_path(folder), environment or {}, append), False
     try:
         while (code := process.poll()) is None:

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator, Mapping
 
-from pipeline.config.messages import KeyPath, models_in, quoted, tag
+from pipeline.config.messages import KeyPath, quoted
 from pipeline.config.schema import Experiment
+from pipeline.config.spots import models_in, tag
 from pipeline.methods import METHODS
 from pipeline.study.cells import Arm, settings_of, shown, slug, target
 from pipeline.study.schema import GRID, Range, StudyFile, Variant

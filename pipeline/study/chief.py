@@ -6,13 +6,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import grpc
-from keras_tuner.engine.trial import Trial
-from keras_tuner.src import protos
-from keras_tuner.src.distribute.oracle_chief import OracleServicer
 
 from pipeline.errors import RunFailed, UserError
 from pipeline.runs.stopping import StopFlag
 from pipeline.study.config import Study
+from pipeline.study.light_tuner import OracleServicer, Trial, protos
 from pipeline.study.machines import CHIEF, IP, PORT, lock_of, tuner_folder, worker_timeout
 from pipeline.study.oracle import DurableOracle, cells_of, make_oracle
 from pipeline.study.processes import run_member

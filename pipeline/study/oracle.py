@@ -5,13 +5,11 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
-import keras_tuner
-from keras_tuner.engine.trial import Trial
-
 from pipeline.errors import RunFailed, UserError
 from pipeline.runs.files import read_json, write_text
 from pipeline.study.cells import Arm, Cell, setting_name, settings_of
 from pipeline.study.config import Study
+from pipeline.study.light_tuner import Trial, keras_tuner
 from pipeline.study.schema import GRID, Range, Variant
 
 VARIANT, SEED, FOLD, SETTING = "variant", "seed", "fold", "setting"

@@ -10,12 +10,6 @@ from pathlib import Path
 from statistics import fmean
 
 import grpc
-from keras_tuner import Oracle
-from keras_tuner.engine.base_tuner import BaseTuner
-from keras_tuner.engine.trial import Trial
-from keras_tuner.errors import FailedTrialError, FatalError
-from keras_tuner.src import protos
-from keras_tuner.src.distribute.oracle_client import OracleClient
 
 from pipeline.config.messages import ConfigError
 from pipeline.errors import RunFailed, UserError
@@ -23,6 +17,7 @@ from pipeline.runs.stopping import StopFlag
 from pipeline.study.cell_run import CellFailed, run_cell
 from pipeline.study.cells import Cell
 from pipeline.study.config import Study
+from pipeline.study.light_tuner import BaseTuner, FailedTrialError, FatalError, OracleClient, Trial, keras_tuner, protos
 from pipeline.study.machines import IP, PORT, member_log, tuner_folder, worker_timeout
 from pipeline.study.manifest import write_trial
 from pipeline.study.oracle import SCORE, VARIANT, cells_of, make_oracle
@@ -58,7 +53,7 @@ class Ended(FatalError):
         self.reason = reason
 
 
-def connect(oracle: Oracle, address: str) -> OracleClient:
+def connect(oracle: keras_tuner.Oracle, address: str) -> OracleClient:
     """keras-tuner's client of the chief at `address`, which waits for one that dies and comes back."""
     client = OracleClient(oracle)
     client.stub = protos.get_service_grpc().OracleStub(grpc.insecure_channel(address, OPTIONS))

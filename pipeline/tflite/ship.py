@@ -48,11 +48,35 @@ class Shipment:
     config_hash: str
 
 
+@dataclass(frozen=True)
+class Destination:
+    """The folder to ship to, tflite_out/NAME, the hash of the configuration, and whether to ship what learned nothing."""
+
+    folder: Path
+    config_hash: str
+    ship_anyway: bool = False
+
+    def other(self) -> dict | None:
+        """The sidecar in the folder if it is of another configuration."""
+        try:
+            content = _read_sidecar(self.folder / SIDECAR)
+        except UserError:
+            return None
+        return content if content and content.get("config_hash") != self.config_hash else None
+
+
 def publish(seed_folder: Path, target: Path, shipment: Shipment, golden: dict) -> None:
-    """Copy the files of a training to `target` (tflite_out/NAME) with their `golden` vectors.
+    """Copy the files of a training to `target` (tflite_out/NAME) with their `golden` vectors, one process at a time.
 
     The sidecar is written last, so a folder that has one is complete.
     """
+    from pipeline.runs.lock import locked  # filelock is not installed on a device, which reads this module's names
+
+    with clear_disk_errors(target), locked(target.with_name(f".{target.name}.lock"), wait=True):
+        _publish(seed_folder, target, shipment, golden)
+
+
+def _publish(seed_folder: Path, target: Path, shipment: Shipment, golden: dict) -> None:
     verification, scores = read_json(seed_folder / VERIFICATION), read_json(seed_folder / SCORES)
     names = sorted(verification["files"])
     with clear_disk_errors(target):
@@ -184,6 +208,7 @@ def model_card(shipment: Shipment, scores: dict, verification: dict) -> str:
             f"- Methods: {'; '.join(_words(method) for method in shipment.methods) or 'none'}",
             f"- Seed {shipment.seed}{fold}, configuration {shipment.config_hash}, weights of {scores['selection']}",
             f"- Exactness: {_exactness(verification)}",
+            *(f"- NO BETTER THAN CHANCE: {each}" for each in scores.get("no_better_than_chance", [])),
             "",
             f"{shipment.metric[0].upper()}{shipment.metric[1:]} on {verification['examples']} test images, against clean labels "
             "where they are known; latency of one image, one thread, on the machine that trained it:",

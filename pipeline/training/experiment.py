@@ -19,14 +19,14 @@ from pipeline.quantization.lowering import lower
 from pipeline.quantization.model_access import is_enabled, recipe_of
 from pipeline.quantization.scheme import use_per_tensor_dense
 from pipeline.runs.files import read_json, write_json
-from pipeline.runs.folder import Training, best_training, training_of, write_status
-from pipeline.runs.names import BEST_WEIGHTS, DATA, REPORT, RESOLVED, SCORES, VERIFICATION
-from pipeline.runs.progress import make_progress
+from pipeline.runs.folder import Training, best_training, training_of, write_environment, write_status
+from pipeline.runs.names import BEST_WEIGHTS, DATA, LOG, REPORT, RESOLVED, SCORES, VERIFICATION
+from pipeline.runs.progress import make_progress, warn
 from pipeline.runs.sampling import stream
 from pipeline.runs.stopping import StopFlag
 from pipeline.tflite.convert import convert
 from pipeline.tflite.golden_vectors import golden_vectors
-from pipeline.tflite.ship import Shipment, facts_of, mismatches, publish
+from pipeline.tflite.ship import Destination, Shipment, facts_of, mismatches, publish
 from pipeline.tflite.verify import verify
 from pipeline.training.data import TrainingData
 from pipeline.training.loop import PrepareEvaluation, Recipe, own_forward, train
@@ -35,6 +35,7 @@ from pipeline.training.selection import scores
 from pipeline.training.tasks import Task
 from pipeline.training.workload import Workload, batch_norm_momentum, load_workload, method_options
 
+OTHER_NUMBERS = "the numbers may differ from those of a run without interruption"
 MAX_VERIFIED_BYTES = 400_000_000  # of test images that are compared, all held in memory
 
 
@@ -48,24 +49,29 @@ class Surroundings:
 
 
 def run_trainings(
-    experiment: Experiment, folder: Path, shipping: Path | None, stop: StopFlag, terminal: TextIO, config_hash: str
+    experiment: Experiment, folder: Path, destination: Destination | None, stop: StopFlag, terminal: TextIO
 ) -> None:
-    """Train, convert and verify every seed and fold of `experiment` in its run `folder`; ship the best to `shipping`.
+    """Train, convert and verify every seed and fold of `experiment` in its run `folder`; ship the best if there is a
+    destination.
 
-    Finished trainings are skipped. Raises RunFailed if a file misses its verification limits, Stopped on a signal.
+    Finished trainings are skipped. Raises RunFailed if a file misses its verification limits or the best training has
+    learned nothing, Stopped on a signal.
     """
     surroundings = Surroundings(stop, terminal, make_replicas(experiment.train.replicas))
     workload = load_workload(experiment, terminal)
     write_json(folder / DATA, workload.facts())
     trainings, done = workload.trainings(), []
+    pending = [training for training in trainings if not is_finished(training.folder(folder))]
+    if pending and (changes := write_environment(folder)):
+        warn(f"resumed under other conditions ({'; '.join(changes)}): {OTHER_NUMBERS}", folder / LOG, terminal)
     for training in trainings:
         write_status(folder, "running", training.title, done)
-        if not is_finished(training.folder(folder)):
+        if training in pending:
             run_training(experiment, workload, training, folder, surroundings)
         done.append(training.name)
     _check_verified(folder, trainings)
-    if shipping:
-        _ship(experiment, workload, folder, shipping, config_hash)
+    if destination:
+        _ship(experiment, workload, folder, destination, terminal)
     write_status(folder, "done", "", done)
 
 
@@ -83,6 +89,8 @@ def run_training(
     evaluation = device_evaluation(model, experiment.convert.weight_storage)
     result = train(model, data, task, recipe, folder, stop, make_progress(title, terminal), evaluation)
     write_json(folder / SCORES, scores(result, task, training.seed, training.fold))
+    for finding in result.details["no_better_than_chance"]:
+        warn(f"{title} is NO BETTER THAN CHANCE: {finding}", run_folder / LOG, terminal)
     stop.check()
     print(f"{title}: converting and verifying", file=terminal, flush=True)
     exported = export(model, experiment.methods)
@@ -187,12 +195,25 @@ def _check_verified(folder: Path, trainings: Sequence[Training]) -> None:
         raise RunFailed("VERIFICATION FAILED\n  " + "\n  ".join(failures) + f"\nsee {folder / REPORT}")
 
 
-def _ship(experiment: Experiment, workload: Workload, folder: Path, shipping: Path, config_hash: str) -> None:
-    """Publish the files of the training selected by noisy validation labels in `shipping`."""
+def _ship(experiment: Experiment, workload: Workload, folder: Path, destination: Destination, terminal: TextIO) -> None:
+    """Publish the files of the training selected by noisy validation labels, unless it has learned nothing."""
     scored = [(each, read_json(each.folder(folder) / SCORES) or {}) for each in workload.trainings()]
     best = best_training(scored, workload.validation_metric)
+    useless, target = dict(scored)[best].get("no_better_than_chance"), destination.folder
+    if useless and not destination.ship_anyway:
+        raise RunFailed(
+            f"NOT SHIPPED: {best.title} is no better than chance\n  "
+            + "\n  ".join(useless)
+            + f"\nNothing was written to {target}; "
+            f"the verified files are in {best.folder(folder)}, and --ship-anyway ships them"
+        )
+    other = destination.other()
     golden = golden_vectors(verified_files(best.folder(folder)), workload.image_shape())
-    publish(best.folder(folder), shipping, _shipment(experiment, workload, best, config_hash), golden)
+    publish(best.folder(folder), target, _shipment(experiment, workload, best, destination.config_hash), golden)
+    for finding in useless or ():
+        warn(f"{target}: shipped a network that is NO BETTER THAN CHANCE: {finding}", folder / LOG, terminal)
+    if other:
+        warn(f"{target}: replaced the files of configuration {other.get('config_hash')}", folder / LOG, terminal)
 
 
 def _shipment(experiment: Experiment, workload: Workload, training: Training, config_hash: str) -> Shipment:

@@ -13,7 +13,7 @@ from pipeline.config import Experiment
 from pipeline.data.augmentation import Augmentation, FaceAugmentation
 from pipeline.data.bp4d.folds import fold_split
 from pipeline.data.bp4d.layout import find_layout
-from pipeline.data.faces import bp4d_root, load_aus
+from pipeline.data.faces import bp4d_root, list_aus, load_aus
 from pipeline.data.settings import FaceData
 from pipeline.data.splits import training_subset
 from pipeline.errors import UserError
@@ -63,6 +63,11 @@ class Faces:
         if data.rendered:
             faces = replace(faces, labels=faces.clean_labels)
         return cls(experiment, faces)
+
+    @classmethod
+    def listed(cls, experiment: Experiment) -> "Faces":
+        """The same without images, which are neither rendered nor read; UserError as `load`."""
+        return cls(experiment, list_aus(experiment.data))
 
     def trainings(self) -> list[Training]:
         """One training per fold and seed."""

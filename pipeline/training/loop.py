@@ -141,6 +141,8 @@ class _Run:
         epoch = self.selection.epoch(self.state.history)
         with self._evaluated() as predict:
             details = self.task.details(predict, self._evaluation_data)
+        line = self.state.history[epoch - 1]
+        details["no_better_than_chance"] = self.task.no_better_than_chance(line, details, self._evaluation_data)
         rule = self.selection
         return TrainResult(self.state.history, epoch, rule.name(self.state.history), rule.unsettled, details)
 

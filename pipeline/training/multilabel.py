@@ -9,9 +9,10 @@ import tensorflow as tf
 from pipeline.action_units import metrics
 from pipeline.action_units.intervals import bootstrap_f1, subject_counts
 from pipeline.action_units.labels import UNKNOWN
-from pipeline.action_units.metrics import choose_thresholds
+from pipeline.action_units.thresholds import choose_thresholds
 from pipeline.config.schema import Loss
 from pipeline.tflite.judges import ActionUnitJudge
+from pipeline.training.chance import chance_of_action_units, grown_loss
 from pipeline.training.data import TrainingData
 from pipeline.training.tasks import Predict
 
@@ -86,10 +87,11 @@ class Multilabel(ActionUnitJudge):
     def details(self, predict: Predict, data: TrainingData) -> dict:
         """Metrics per action unit against true and noisy test labels, with thresholds and confidence intervals.
 
-        Thresholds come from the noisy labels of the validation subjects; intervals resample the test subjects.
+        Thresholds come from the noisy labels of the validation subjects, drawn towards 0.5; intervals resample the test
+        subjects.
         """
         val, test = predict(data.val_images), predict(data.test_images)
-        thresholds, without = choose_thresholds(val, data.val_labels, self.au_names)
+        thresholds, without = choose_thresholds(val, data.val_labels, data.val_subjects, self.au_names)
         counted = self._subject_counts(test, data)
         return {
             "metrics": self._metrics(test, data.test_labels, thresholds),
@@ -106,6 +108,12 @@ class Multilabel(ActionUnitJudge):
             "test_noisy_fit": _unseen_fit(test, data),
             "train_noisy_fit_per_au": self._noisy_fit(predict, data),
         }
+
+    def no_better_than_chance(self, line: dict, details: dict, data: TrainingData) -> list[str]:
+        """AUC against chance, loss against a probability of 0.5 everywhere."""
+        guess = self._cross_entropy(np.zeros(data.train_labels.shape), data.train_labels)
+        areas = list(details["metrics"]["auc"].values())
+        return [*grown_loss(line["train_eval_loss"], guess), *chance_of_action_units(areas, data.test_labels)]
 
     def _cross_entropy(self, logits: np.ndarray, labels: np.ndarray) -> float | None:
         return metrics.cross_entropy(logits, labels, self.weights)

@@ -88,12 +88,8 @@ class MirroredReplicas(OneReplica):
 
     def own(self, batch: tf.Tensor) -> tf.Tensor:
         """Contiguous rows, of as equal a number as possible; UserError if a replica would have none."""
+        check_share(batch.shape[0], self.count)
         start, stop = self._rows(batch.shape[0])
-        if start == stop:
-            raise UserError(
-                f"train.replicas: a batch of {batch.shape[0]} is too small for {self.count} replicas; "
-                "use fewer replicas or more training images"
-            )
         return batch[start:stop]
 
     def gathered(self, share: tf.Tensor, size: int) -> tf.Tensor:
@@ -144,6 +140,15 @@ def make_replicas(count: int) -> OneReplica:
     if count == 1:
         return ONE
     return MirroredReplicas(tf.distribute.MirroredStrategy(_devices(count)))
+
+
+def check_share(batch: int, count: int) -> None:
+    """Raise UserError if a batch is too small for every replica to have a row."""
+    if batch < count:
+        raise UserError(
+            f"train.replicas: a batch of {batch} is too small for {count} replicas; "
+            "use fewer replicas or more training images"
+        )
 
 
 def replicas_of(model: tf_keras.Model) -> OneReplica:

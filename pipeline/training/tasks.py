@@ -1,5 +1,6 @@
 """Tasks: the loss of a batch and the metrics of a network. Here their protocol, and classification."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
@@ -8,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from pipeline.tflite.judges import ClassJudge, Judge, accuracy
+from pipeline.training.chance import chance_of_classes, grown_loss
 from pipeline.training.data import TrainingData
 
 Predict = Callable[[np.ndarray], np.ndarray]  # images uint8 (N, H, W, C) to logits float32 (N, K)
@@ -31,6 +33,9 @@ class Task(Judge, Protocol):
 
     def details(self, predict: Predict, data: TrainingData) -> dict:
         """Further entries of scores.json for the selected weights; `metrics` replaces that of `score`."""
+
+    def no_better_than_chance(self, line: dict, details: dict, data: TrainingData) -> list[str]:
+        """Why the selected weights have learned nothing, from their line of metrics.jsonl and their `details`."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +70,11 @@ class Multiclass(ClassJudge):
     def details(self, predict: Predict, data: TrainingData) -> dict:
         """Nothing: the line of an epoch contains everything."""
         return {}
+
+    def no_better_than_chance(self, line: dict, details: dict, data: TrainingData) -> list[str]:
+        """Accuracy against the most frequent class, loss against equal probabilities."""
+        grown = grown_loss(line["train_eval_loss"], math.log(self.classes))
+        return [*grown, *chance_of_classes(line["test_accuracy"], data.test_labels)]
 
 
 def cross_entropy(logits: np.ndarray, labels: np.ndarray) -> float | None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import detect
+from benchmarks import detect, small_faces
 from benchmarks.samples import following
 from benchmarks.samples.moving_face import RATE, moving, placed, write_moving
 from pipeline.detect import Detector
@@ -54,3 +54,8 @@ def test_a_table_row():
     assert (row["faces"], row["success"]) == (1, 1) and row["eye_error"] < 0.1
     row = detect._found(Detector(MODEL), "nothing", 0 * image, eyes)
     assert (row["faces"], row["box"], row["eye_error"]) == (0, None, None)
+
+
+def test_small_faces_are_placed_and_looked_for():
+    assert small_faces.share_found(150, True, 2) in (0.0, 0.5, 1.0)
+    assert 0 <= small_faces.gallery(True) <= 25

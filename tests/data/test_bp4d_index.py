@@ -1,14 +1,19 @@
 """Finding and indexing a BP4D folder, whatever its names, paddings and files are like."""
 
+import csv
+import io
 import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from pipeline.data.bp4d.index import FrameIndex, Tally, check_missing, index_frames
+from pipeline.data.bp4d.index import FrameIndex, Tally, check_missing, image_number, index_frames
 from pipeline.data.bp4d.layout import find_layout
+from pipeline.data.bp4d.occurrences import read_occurrences
 from pipeline.errors import UserError
 from tests.data.bp4d_trees import AUS, FIRST_FRAME, HEADER_AUS, Tree, face_image, labels_of, write_image, write_tree
 
@@ -105,6 +110,38 @@ def test_byte_order_marks_blank_lines_crlf_and_column_order(tree: Path, encoding
     np.testing.assert_array_equal(index_of(tree).labels, expected)
 
 
+def rewritten(root: Path, write: Callable[[pd.DataFrame], str | bytes]) -> np.ndarray:
+    """The labels after pandas has read F001_T1.csv and `write` has written it."""
+    content = write(pd.read_csv(csv_of(root)))
+    csv_of(root).write_bytes(content if isinstance(content, bytes) else content.encode())
+    index = index_of(root)
+    assert index.frames.tolist() == [8, 9, 10, 11] * 4
+    return index.labels
+
+
+WRITTEN = {
+    "with the index": lambda table: table.to_csv(),
+    "with the index twice": lambda table: pd.read_csv(io.StringIO(table.to_csv())).to_csv(),
+    "frame, named": lambda table: table.rename(columns={"0": "Frame "}).to_csv(),
+    "frame, last": lambda table: table[[*table.columns[1:], "0"]].rename(columns={"0": "frame"}).to_csv(index=False),
+    "frame beside a column 0": lambda table: table.assign(frame=table["0"], **{"0": 3}).to_csv(),
+    "semicolons": lambda table: table.to_csv(sep=";", index=False),
+    "tabs": lambda table: table.to_csv(sep="\t"),
+    "floats": lambda table: table.astype(float).to_csv(index=False),
+    "two byte-order marks": lambda table: "\ufeff\ufeff" + table.to_csv(index=False),
+    "trailing separators": lambda table: table.to_csv(index=False).replace("\n", ",,\n"),
+    "spaces": lambda table: table.to_csv(index=False).replace(",", " , "),
+    "quotes": lambda table: table.to_csv(index=False, quoting=csv.QUOTE_ALL),
+    "UTF-16": lambda table: table.to_csv().encode("utf-16"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_a_file_that_another_program_wrote_again(tree: Path, name: str):
+    expected = index_of(tree).labels
+    np.testing.assert_array_equal(rewritten(tree, WRITTEN[name]), expected)
+
+
 def test_rows_need_no_order(tree: Path):
     expected = index_of(tree)
     header, *rows = csv_of(tree).read_text().split()
@@ -173,6 +210,11 @@ def test_clean_labels_lie_beside_the_others(tmp_path: Path):
     ("\n9,", "\nnine,", r"F001_T1\.csv:3: the frame number is 'nine'"),
     ("\n9,", "\n99999999999999999999,", r"F001_T1\.csv:3: the frame number is '9{20}'"),
     ("\n9,", f"\n{'9' * 5000},", r"F001_T1\.csv:3: the frame number is '9"),
+    ("0,1,2,4,", ",1,2,4,", r"F001_T1\.csv: no column is called 'frame' .header: '', '1'.*Name the column"),
+    ("0,1,2,4,", "number,1,2,4,", r"F001_T1\.csv: no column is called 'frame' .header: 'number'"),
+    ("0,1,2,4,", "0,1,0,4,", r"F001_T1\.csv: two columns are called '0'"),
+    ("\n8,", "\n0,8,", r"F001_T1\.csv:2: 19 cells, but the header has 18"),
+    ("\n9,", "\n9.5,", r"F001_T1\.csv:3: the frame number is '9\.5'"),
     ("\n10,", "\n10,2", r"F001_T1\.csv:4: column '1' is '2[019]'; labels are 0 absent"),
     ("\n11,", "\n11\n", r"F001_T1\.csv:5: 1 cells, but the header has 18"),
     ("\n11,", "\n\xff,", r"F001_T1\.csv:5: not text in UTF-8"),
@@ -183,6 +225,27 @@ def test_bad_label_files_are_named_with_their_line(tree: Path, old: str, new: st
     csv_of(tree).write_bytes(content.replace(old.encode(), new.encode("latin-1"), 1))
     with pytest.raises(UserError, match=message):
         index_of(tree)
+
+
+@pytest.mark.parametrize("name", ["with the index", "semicolons", "floats"])
+def test_one_wrong_letter_never_moves_the_labels_of_other_rows(tree: Path, name: str):
+    frames, labels = read_occurrences(csv_of(tree), AUS)
+    rewritten(tree, WRITTEN[name])
+    content, draws = csv_of(tree).read_text(), np.random.default_rng(1)
+    read = 0
+    for position, letter in zip(
+        draws.integers(len(content), size=400), draws.choice(list(',;\t\n "09.x'), 400), strict=True
+    ):
+        csv_of(tree).write_text(content[:position] + letter + content[position + draws.integers(2) :])
+        try:
+            found, values = read_occurrences(csv_of(tree), AUS)
+        except UserError:
+            continue
+        right = dict(zip(frames.tolist(), labels.tolist(), strict=True))
+        wrong = [frame for frame, row in zip(found.tolist(), values.tolist(), strict=True) if right.get(frame) != row]
+        assert len(wrong) <= 1 and len(found) >= 3, repr((position, letter))
+        read += 1
+    assert read > 20
 
 
 def test_an_empty_label_file(tree: Path):
@@ -197,12 +260,21 @@ def test_a_header_without_rows_is_a_sequence_without_coded_frames(tree: Path):
     assert index.coded == 12 and index.missing.counts == {"images without a label row": 4}
 
 
+def test_another_separator_is_named(tree: Path):
+    csv_of(tree).write_text(csv_of(tree).read_text().replace(",", "|"))
+    with pytest.raises(UserError, match="separated by commas, semicolons or tabs"):
+        index_of(tree)
+
+
 def test_missing_data_says_what_to_do(tmp_path: Path):
     (tmp_path / "Elsewhere").mkdir()
     with pytest.raises(UserError) as caught:
         find_layout(tmp_path)
     named = ("Elsewhere", "Binghamton", "AUCoding/AU_OCC", "qat_configs/synthetic_faces.yaml", "data.root")
     assert all(words in str(caught.value) for words in named), caught.value
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match="it is not a folder"):
+        find_layout(tmp_path / "file")
     with pytest.raises(UserError, match="does not exist"):
         find_layout(tmp_path / "nothing")
 
@@ -214,5 +286,50 @@ def test_labels_without_images(tree: Path):
 
 
 def test_no_frame_with_an_image(tree: Path):
-    with pytest.raises(UserError, match="none of the 16 coded frames has an image"):
+    said = r"none of the 16 coded frames has an image.*first F001/T1/8; 16 .*first F001/T1/008\.jpg.*data\.frame_offset"
+    with pytest.raises(UserError, match=said):
         index_of(tree, frame_offset=1000)
+
+
+@pytest.mark.parametrize("name", ["frame_{:04d}", "F001_T1_{}", "img{:d}", "a b-1-{:03d}", "Bild.{}", "größe {}"])
+def test_words_before_the_number(tmp_path: Path, name: str):
+    index = index_of(write_tree(tmp_path, Tree(("F001",), frames=5, name=name.format)))
+    assert index.frames.tolist() == [8, 9, 10, 11, 12] * 2 and not index.missing.counts
+    assert [image_number(file) for file in index.files] == [8, 9, 10, 11, 12] * 2
+
+
+@pytest.mark.parametrize("name", ["{}_1", "copy of {} (1)", "-{}", "take{0}-{0}", "frame_{}_left"])
+def test_names_that_are_not_read(tmp_path: Path, name: str):
+    first = re.escape(name.format(10))
+    said = rf"24 coded.*24 images whose names are not read.*first F001/T1/{first}.*0008\.jpg, or frame_0008\.jpg"
+    with pytest.raises(UserError, match=said):
+        index_of(write_tree(tmp_path, Tree(("F001", "M001"), frames=6, name=name.format)))
+
+
+def test_names_of_two_kinds_in_a_folder(tree: Path):
+    folder = tree / "Sequences(2D+3D)" / "F001" / "T1"
+    for name in ("frame_9.jpg", "010_1.jpg", "notes.txt", "mask_010.png"):
+        (folder / name).touch()
+    index = index_of(tree)
+    assert index.files[:4] == [f"F001/T1/{number:03d}.jpg" for number in (8, 9, 10, 11)]
+    assert index.missing.counts == {"images whose names are not read as numbers": 3}
+
+
+@pytest.mark.parametrize(
+    "place",
+    ["AUCoding/AU_OCC", "Sequences(2D+3D)", "Sequences(2D+3D)/M001", "Sequences(2D+3D)/F001/T2", "Landmarks", "."],
+)
+def test_a_link_to_itself_is_not_an_empty_folder(tree: Path, place: str):
+    folder = tree / place
+    shutil.rmtree(folder)
+    folder.symlink_to(folder)
+    with pytest.raises(
+        UserError, match=rf"{re.escape(str(folder))}.*cannot be read .Too many levels of symbolic links"
+    ):
+        index_of(tree)
+
+
+def test_an_unreadable_folder_that_is_nobodys_does_no_harm(tree: Path):
+    stranger = tree / "Sequences(2D+3D)" / "lost+found"
+    stranger.symlink_to(stranger)
+    assert index_of(tree).coded == 16

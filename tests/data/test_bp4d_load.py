@@ -62,7 +62,7 @@ def tree(tmp_path: Path) -> Path:
 
 
 def prepared(cache: Path) -> list[Path]:
-    return sorted(path.parent for path in cache.glob("bp4d/*/1.0.0/dataset_info.json"))
+    return sorted(path.parent for path in cache.glob("bp4d/*/1.1.0/dataset_info.json"))
 
 
 def expected_crops(root: Path, recipe: CropRecipe) -> np.ndarray:
@@ -141,6 +141,25 @@ def test_sources_of_the_crop(tree: Path):
     assert aus.crop["sources"] == {"landmarks": 10, "box": 1, "detector": 0, "centre": 1}
 
 
+def test_landmarks_belong_to_the_number_in_an_images_name(tmp_path: Path):
+    root = write_tree(tmp_path / "data", Tree(("F001",), ("T1",), name="frame_{:04d}".format))
+    write_landmarks(root / "Landmarks" / "F001_T1.csv", [8, 10])
+    aus = load_aus(section(root))
+    assert aus.frames.tolist() == [8, 9, 10, 11] and aus.crop["sources"]["landmarks"] == 2
+
+
+def test_crops_of_12_bit_pictures_are_as_bright_as_those_of_8(tmp_path: Path):
+    root = write_tree(tmp_path / "data", Tree(("F001",), ("T1",), 2))
+    for path in (root / "Sequences(2D+3D)").glob("*/*/*.jpg"):
+        samples = read_image(path).astype(np.uint16) * 16
+        samples[:2] = 4095
+        write_image(path.with_suffix(".tiff"), samples)
+    expected = load_aus(section(root)).images
+    for path in (root / "Sequences(2D+3D)").glob("*/*/*.jpg"):
+        path.unlink()
+    assert np.abs(load_aus(section(root)).images.astype(int) - expected).mean() < 2.5
+
+
 @pytest.mark.parametrize("eyes", [(-900, 25, -800, 25), (0, 25, 1e9, 25), (10, 1e7, 30, 1e7)])
 def test_impossible_eyes_are_not_used(tree: Path, eyes: tuple[float, ...]):
     write_landmarks(tree / "Landmarks" / "F001_T1.csv", range(8, 11), eyes)
@@ -189,7 +208,7 @@ def test_nothing_readable(tree: Path, cache: Path):
         image.write_bytes(b"")
     with pytest.raises(UserError, match="none of the 12 images can be read"):
         load_aus(section(tree, max_missing=1.0))
-    assert not list(cache.glob("bp4d/*/1.0.0"))
+    assert not list(cache.glob("bp4d/*/1.1.0"))
 
 
 @pytest.mark.parametrize(("name", "damage"), [

@@ -98,6 +98,8 @@ def test_a_root_that_is_no_folder(bare: Path) -> None:
     archive = bare / "cifar-10-python.tar.gz"
     tarfile.open(archive, "w:gz").close()
     assert "is not a folder" in _message(section("cifar10", archive))
+    (bare / "loop").symlink_to(bare / "loop")
+    assert "cannot be read (Too many levels of symbolic links)" in _message(section("cifar10", bare / "loop"))
 
 
 def test_a_root_with_some_of_the_files_is_incomplete_and_not_absent(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.data.bp4d.layout import IMAGE_FOLDERS
 from pipeline.data.synthetic_faces import writer
 from pipeline.data.synthetic_faces.sequences import RenderSettings, all_sequences
 from pipeline.data.synthetic_faces.workers import render_all
@@ -82,7 +83,8 @@ def rendering(tmp_path: Path) -> Iterator[subprocess.Popen]:
         [*command, "--frames", "200"], cwd=ROOT, stderr=subprocess.PIPE, text=True, start_new_session=True
     )
     try:
-        wait_until(lambda: any(tmp_path.rglob("*.jpg")), process)
+        images = tmp_path / IMAGE_FOLDERS[0]  # not all of tmp_path: the labels' folder is renamed once it is full
+        wait_until(lambda: any(images.glob("*/*/*.jpg")), process)
         yield process
     finally:
         with suppress(ProcessLookupError):

@@ -17,7 +17,8 @@ import pytest
 from pipeline.action_units.labels import AU_NUMBERS
 from pipeline.data.bp4d.folds import BP4D_PARTS
 from pipeline.data.bp4d.layout import find_layout
-from pipeline.data.bp4d.tables import read_occurrences, read_places
+from pipeline.data.bp4d.occurrences import read_occurrences
+from pipeline.data.bp4d.places import read_places
 from pipeline.data.synthetic_faces import writer
 from pipeline.data.synthetic_faces.sequences import SUBJECTS, TASKS, RenderSettings, all_sequences, presence
 from pipeline.data.synthetic_faces.workers import render_sequence

@@ -97,7 +97,7 @@ def test_a_video_that_was_cut_off_keeps_its_rows(clip: Path, tmp_path: Path, cap
     assert detect(tmp_path / "cut.avi", "--csv", tmp_path / "o.csv", "--overlay", tmp_path / "o.mp4") == 1
     assert 3 < len(rows(tmp_path / "o.csv")) < 15
     assert (tmp_path / "o.mp4").stat().st_size > 1000
-    assert "of 15 frames" in capfd.readouterr().err
+    assert "frames were read" in capfd.readouterr().err
 
 
 def test_several_inputs_are_told_apart(clip: Path, tmp_path: Path):
@@ -137,6 +137,7 @@ WRONG = {
     "overlay ending": (["{portrait}", "--overlay", "{out}.xyz"], "ending"),
     "image into video": (["{portrait}", "--overlay", "{out}.mp4"], "folder"),
     "sequence of a video": (["{clip}", "--sequence", "25"], "frame rate"),
+    "a picture in two hours": (["{portrait}", "--sequence", "0.0001"], "one an hour"),
     "folder as csv": (["{portrait}", "--csv", "{folder}"], "directory"),
     "csv below a file": (["{portrait}", "--csv", "{text}/o.csv"], "text.jpg/o.csv"),
     "confidence": (["{portrait}", "--confidence", "2"], "between 0 and 1"),
@@ -184,7 +185,13 @@ def test_detection_imports_no_more_than_it_needs(clip: Path):
     done = python("-c", script, *COMMAND[3:], clip)
     assert done.returncode == 0 and len(rows(done.stdout)) == 15
     names = {name.partition(".")[0] for name in done.stderr.splitlines()[-1].split() if not name.startswith("_")}
-    assert names - sys.stdlib_module_names - {"sitecustomize"} == {"cv2", "numpy", "ai_edge_litert", "pipeline"}
+    assert names - sys.stdlib_module_names - {"sitecustomize", "cython_runtime"} == {
+        "av",
+        "cv2",
+        "numpy",
+        "ai_edge_litert",
+        "pipeline",
+    }
 
 
 def test_a_closed_pipe_ends_the_command_quietly(clip: Path, tmp_path: Path):

@@ -84,7 +84,8 @@ def test_a_face_that_was_away_for_long_or_elsewhere_is_new(detector: Detector):
 
 def test_a_new_face_is_found_at_the_next_search():
     detector = Detector(MODEL, faces=FaceSettings(search_every=4))
-    one, two = scene((0, 30), width=520), scene((0, 30), (270, 30), width=520)
+    one, two = scene((0, 30), width=520), scene((0, 30), width=520)
+    two[60:180, 330:450] = cv2.resize(PORTRAIT, (120, 120), interpolation=cv2.INTER_AREA)
     counts = [len(detector.frame(image)) for image in [one] * 2 + [two] * 3]
     assert counts == [1, 1, 1, 1, 2]
 

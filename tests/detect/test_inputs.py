@@ -8,8 +8,9 @@ import cv2
 import numpy as np
 import pytest
 
-from pipeline.detect.frames import Unreadable, VideoFrames, image_of
+from pipeline.detect.frames import Camera, image_of, open_pictures
 from pipeline.detect.inputs import Source, find_inputs, natural
+from pipeline.detect.videos import Unreadable, VideoFile
 from pipeline.errors import UserError
 from tests.detect.detect_samples import RATE, scene, write_image, write_video
 from tests.faces.portrait import PORTRAIT
@@ -99,17 +100,16 @@ def test_waiting_for_a_list_can_be_stopped():
         os.close(write)
 
 
-def video(path: Path) -> VideoFrames:
-    return VideoFrames(Source("video", str(path), path.name))
+def video(path: Path) -> VideoFile:
+    return open_pictures(Source("video", str(path), path.name))
 
 
 @pytest.mark.parametrize("ending", ["avi", "mp4", "webm"])
 def test_frames_and_their_times(tmp_path: Path, ending: str):
     shown = [scene((step, 0)) for step in range(6)]
-    frames = list(video(write_video(tmp_path / f"clip.{ending}", shown)))
-    assert [frame.number for frame in frames] == [1, 2, 3, 4, 5, 6]
-    np.testing.assert_allclose([frame.timestamp for frame in frames], np.arange(6) / RATE, atol=1e-3)
-    assert all(np.abs(frame.image.astype(int) - image).mean() < 8 for frame, image in zip(frames, shown, strict=True))
+    images, times = zip(*video(write_video(tmp_path / f"clip.{ending}", shown)), strict=True)
+    np.testing.assert_allclose(times, np.arange(6) / RATE, atol=1e-3)
+    assert all(np.abs(one.astype(int) - other).mean() < 8 for one, other in zip(images, shown, strict=True))
 
 
 @pytest.mark.parametrize("ending", ["avi", "webm"])
@@ -117,10 +117,11 @@ def test_a_video_that_was_cut_off_says_so_after_its_frames(tmp_path: Path, endin
     whole = write_video(tmp_path / f"whole.{ending}", [scene((step, 0)) for step in range(40)])
     cut = tmp_path / f"cut.{ending}"
     cut.write_bytes(whole.read_bytes()[: whole.stat().st_size * 6 // 10])
-    frames, numbers = video(cut), []
-    with pytest.raises(Unreadable, match=r"ends after \d+ of 40 frames"):
-        numbers.extend(frame.number for frame in frames)
-    assert numbers == list(range(1, len(numbers) + 1)) and 10 < len(numbers) < 39
+    times = []
+    with pytest.raises(Unreadable, match=r"cut off .* \d+ frames were read"):
+        times.extend(time for _, time in video(cut))
+    np.testing.assert_allclose(times, np.arange(len(times)) / RATE, atol=1e-3)
+    assert 10 < len(times) < 39
 
 
 def without_index(path: Path) -> bytes:
@@ -166,25 +167,24 @@ def test_a_playlist_opens_no_network_address(tmp_path: Path):
 
 def test_no_such_camera():
     with pytest.raises(UserError, match="camera 97 cannot be opened"):
-        VideoFrames(Source("camera", "97", "camera97"))
+        Camera("97")
 
 
 def test_a_camera_runs_by_the_clock_until_it_stops(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """A video stands in for the camera, which test machines do not have."""
     path = write_video(tmp_path / "clip.avi", [scene()] * 4)
     capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
-    monkeypatch.setattr("pipeline.detect.frames._open", lambda source: capture)
-    camera, found = VideoFrames(Source("camera", "0", "camera0")), []
+    monkeypatch.setattr("pipeline.detect.frames.cv2.VideoCapture", lambda number: capture)
+    camera, times = Camera("0"), []
     assert camera.count is None
     with pytest.raises(Unreadable, match="camera 0: no more frames after 4"):
-        found.extend(camera)
-    times = [frame.timestamp for frame in found]
-    assert len(times) == 4 and times == sorted(times) and times[0] >= 0 and times[-1] < 60
+        times.extend(time for _, time in camera)
+    assert len(times) == 4 and times == sorted(times) and times[0] == 0 and times[-1] < 60
 
 
 def test_images(tmp_path: Path):
     path = write_image(tmp_path / "face.png", PORTRAIT)
-    np.testing.assert_array_equal(image_of(Source("image", str(path), "")), PORTRAIT)
+    np.testing.assert_array_equal(image_of(Source("image", str(path), ""))[0], PORTRAIT)
     path.write_bytes(path.read_bytes()[:5000])
     with pytest.raises(Unreadable, match=r"face\.png: no image"):
         image_of(Source("image", str(path), ""))

@@ -30,18 +30,16 @@ def test_rows_keep_the_bytes_of_an_image_name(place: Path):
     assert b"bad\xff.jpg" in os.listdir(os.fsencode(place) + b"/seen\xff")
 
 
-def test_a_video_with_such_a_name_cannot_be_read(place: Path):
-    done = run(place, b"v\xff.avi", "--csv", "o.csv")
-    assert done.returncode == 2 and b"UTF-8. Rename it" in done.stderr and not (place / "o.csv").exists()
-    done = run(place, ".")
-    assert done.returncode == 1 and b"warning:" in done.stderr and len(done.stdout.splitlines()) == 3
-
-
-@pytest.mark.parametrize("overlay", [b"o\xff.mp4", b"o\xff/"])
-def test_a_video_cannot_be_written_to_such_a_name(place: Path, overlay: bytes):
-    write_video(place / "clip.avi", [scene((80, 30))] * 2)
-    done = run(place, "clip.avi", "--overlay", overlay, "--csv", "o.csv")
-    assert done.returncode == 2 and b"not UTF-8" in done.stderr and not (place / "o.csv").exists()
+def test_rows_and_overlay_of_a_video_with_such_a_name(place: Path):
+    done = run(place, b"v\xff.avi", "--csv", "o.csv", "--overlay", b"o\xff.mp4")
+    assert done.returncode == 0 and len((place / "o.csv").read_text().splitlines()) == 3
+    assert b"o\xff.mp4" in os.listdir(os.fsencode(place))
+    done = run(place, ".", "--overlay", b"seen\xff/")
+    assert done.returncode == 0 and sorted(os.listdir(os.fsencode(place) + b"/seen\xff")) == [
+        b"bad\xff.jpg",
+        b"o\xff.mp4",
+        b"v\xff.mp4",
+    ]
 
 
 def test_a_list_with_zero_bytes(place: Path):

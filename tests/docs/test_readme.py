@@ -77,6 +77,22 @@ def test_make_has_the_target(command: list[str]):
     assert all(part in done.stdout for part in makes)
 
 
+def test_make_run_leaves_the_tracked_model_alone():
+    """It ships to a folder that git ignores, under no other name than the file's with another configuration."""
+    dry_run = ["make", "--dry-run", "run"]
+    assert "synthetic_faces.yaml --name demo" in run(dry_run, ROOT).stdout
+    assert "--name other" in run([*dry_run, "NAME=other"], ROOT).stdout
+    assert (
+        "--name demo"
+        in run(["env", "NAME=computer", *dry_run, "CONFIG=./qat_configs/synthetic_faces.yaml"], ROOT).stdout
+    )
+    assert "--name" not in run([*dry_run, "CONFIG=qat_configs/smoke.yaml"], ROOT).stdout
+    written = ["tflite_out/demo/model.json", "tflite_out/.demo.lock", "tflite_out/.synthetic_faces.lock", "runs/demo-0"]
+    ignored = subprocess.run(["git", "check-ignore", *written], cwd=ROOT, capture_output=True, text=True, check=False)
+    if ignored.returncode != 128:  # 128: not a checkout
+        assert ignored.stdout.split() == written
+
+
 def test_make_run_trains_on_rendered_faces_and_make_test_brings_its_data():
     assert "-m pipeline.run --config qat_configs/synthetic_faces.yaml" in run(["make", "--dry-run", "run"], ROOT).stdout
     test = run(["make", "--dry-run", "test"], ROOT).stdout
@@ -116,6 +132,7 @@ def test_the_python_commands_run_in_their_order(tmp_path: Path):
     for command in PYTHON:
         done = run(shortened(command), tmp_path)
         assert done.returncode == 0, f"{shlex.join(command)}\n{done.stderr}"
+    assert any({"qat_configs/smoke.yaml", "--dry-run"} <= set(command) for command in PYTHON)
     assert (tmp_path / "tflite_out" / "smoke" / "model_int4.tflite").exists()
 
 

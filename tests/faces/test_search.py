@@ -8,7 +8,7 @@ import pytest
 
 from pipeline.faces.blazeface import Detection, FaceDetector, around
 from pipeline.faces.crop import Square
-from pipeline.faces.search import common_share, distinct, find_faces, look, squares, tilt
+from pipeline.faces.search import common_share, distinct, find_faces, look, some_of, squares, tilt
 from tests.faces.portrait import LEFT_EYE, PORTRAIT, RIGHT_EYE
 
 FACES = FaceDetector()
@@ -71,6 +71,17 @@ def test_squares_leave_no_face_out():
         x, y = rng.uniform(face / 2, width - face / 2), rng.uniform(face / 2, height - face / 2)
         holding = [s.side for s in found if max(abs(x - s.x), abs(y - s.y)) + face / 2 <= s.side / 2 + 1e-9]
         assert min(holding) <= max(4.01 * face, 8 * smallest)
+
+
+def test_four_turns_look_into_every_square():
+    found = squares(1080, 1920, 60)
+    turns = [some_of(found, turn) for turn in range(4)]
+    assert set().union(*turns) == set(found) and all(len(turn) == len(set(turn)) < len(found) / 2 for turn in turns)
+    place = (1500.0, 700.0)
+    added = set(some_of(found, 0, [place])) - set(turns[0])
+    assert added and all(max(abs(s.x - place[0]), abs(s.y - place[1])) <= s.side / 4 for s in added)
+    assert some_of(squares(480, 640, 40), 3) == squares(480, 640, 40)
+    assert some_of([], 1) == []
 
 
 def test_of_two_boxes_on_one_face_the_more_probable_stays():

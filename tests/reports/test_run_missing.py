@@ -1,6 +1,7 @@
 """A report of a folder in which something is missing, damaged or unknown: said, never a crash, never invented."""
 
 import json
+import pickle
 import re
 import shutil
 from collections.abc import Callable, Iterator
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from pipeline.reports import run_action_units, run_curves, run_device
 from pipeline.reports.load import read_run
 from pipeline.reports.render import html, markdown
 from pipeline.reports.run_report import compose
@@ -23,6 +25,29 @@ NONSENSE = re.compile(r"\b(None|nan|inf)\b|\{\}|\[\]")
 JUNK = (None, "text", [], -1)
 GROUPS = 2
 MEMORISED = "wrong labels memorised"
+
+
+@pytest.fixture(autouse=True, scope="module")
+def drawn_once() -> Iterator[None]:
+    """Equal drawings are made once: most of these reports differ in a few words, and drawing takes most of the time."""
+    with pytest.MonkeyPatch.context() as patch:
+        places = ((run_curves, "panel_svg"), (run_device, "bar_chart"), (run_action_units, "bar_chart"))
+        for module, name in places:
+            patch.setattr(module, name, remembered(getattr(module, name)))
+        yield
+
+
+def remembered(draw: Callable[..., str]) -> Callable[..., str]:
+    """`draw`, called once for equal arguments."""
+    known: dict[bytes, str] = {}
+
+    def drawn(*arguments: object) -> str:
+        key = pickle.dumps(arguments)
+        if key not in known:
+            known[key] = draw(*arguments)
+        return known[key]
+
+    return drawn
 
 
 def on_each(patterns: tuple[str, ...], change: Callable[[Path], object]) -> Callable[[Path], None]:

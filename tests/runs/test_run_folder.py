@@ -14,6 +14,7 @@ import pytest
 
 from pipeline.errors import RunFailed, UserError
 from pipeline.runs import folder as run_folder
+from pipeline.runs.environment import describe_environment
 from pipeline.runs.files import (
     append_jsonl,
     read_json,
@@ -246,6 +247,53 @@ def test_environment_tells_machine_versions_and_command(tmp_path):
     code = "from pipeline.runs.environment import describe_environment as describe; print(describe()['command'])"
     output, errors = python(code, "--set", "seeds=[1, 2]").communicate()
     assert output.endswith(" --set 'seeds=[1, 2]'\n"), errors
+
+
+def interrupted(folder: Path, **changes: object) -> None:
+    """A run folder in which a training has begun under today's conditions, but for `changes` of environment.json."""
+    write_environment(folder)
+    path = folder / "environment.json"
+    write_json(path, json.loads(path.read_text()) | changes)
+    (folder / "seed1").mkdir()
+    (folder / "seed1" / "checkpoint-0001-0000000.npz").touch()
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"threads": {"intra_op": 64, "inter_op": 64}}, ["intra-op threads: ", ", before 64"]),
+        ({"cpu": "An Imagined Processor"}, ["processor: ", "before An Imagined Processor"]),
+        ({"instructions": "avx"}, ["instructions: ", "before avx"]),
+        ({"onednn": {"TF_ENABLE_ONEDNN_OPTS": "0"}}, ["oneDNN: default, before "]),
+        ({"packages": {"tensorflow": "2.17.0", "pydantic": "1"}}, ["tensorflow: ", "before 2.17.0"]),
+    ],
+)
+def test_a_run_that_goes_on_under_other_conditions_says_which(tmp_path, changes, words):
+    interrupted(tmp_path, **changes)
+    said = "; ".join(write_environment(tmp_path))
+    assert all(word in said for word in words) and "pydantic" not in said
+    assert write_environment(tmp_path) == []  # said once, but kept
+    assert json.loads((tmp_path / "environment.json").read_text())["resumed"] == [said]
+
+
+@pytest.mark.parametrize("changes", [{}, {"platform": "other", "commit": "other"}, {"threads": None, "cpu": None}])
+def test_the_same_conditions_and_those_an_earlier_version_did_not_record_are_not_reported(tmp_path, changes):
+    interrupted(tmp_path, **changes)
+    assert write_environment(tmp_path) == []
+    assert "resumed" not in json.loads((tmp_path / "environment.json").read_text())
+
+
+def test_a_run_that_has_not_begun_to_train_was_not_resumed(tmp_path):
+    interrupted(tmp_path, cpu="An Imagined Processor")
+    (tmp_path / "seed1" / "checkpoint-0001-0000000.npz").unlink()
+    assert write_environment(tmp_path) == []
+
+
+def test_the_number_of_threads_is_that_of_tensorflow(monkeypatch):
+    may_use = len(os.sched_getaffinity(0))
+    for given, expected in (("3", 3), ("0", may_use), ("many", may_use), ("", may_use)):
+        monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", given)
+        assert describe_environment()["threads"]["intra_op"] == expected
 
 
 def test_the_commit_is_told_with_changes_and_only_for_a_checkout(tmp_path):

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import grpc
 import pytest
-from keras_tuner.src.distribute.oracle_client import OracleClient
 
 from pipeline.errors import RunFailed, UserError
 from pipeline.runs.stopping import StopFlag, Stopped
 from pipeline.study import worker
 from pipeline.study.chief import StudyServicer, serve
 from pipeline.study.config import Study
+from pipeline.study.light_tuner import OracleClient
 from pipeline.study.machines import place
 from pipeline.study.oracle import make_oracle
 from tests.study.folder import grid

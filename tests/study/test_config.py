@@ -6,6 +6,7 @@ import pytest
 
 from pipeline.config import config_hash, load_config
 from pipeline.config.messages import ConfigError
+from pipeline.study.cell_run import rehearsed
 from pipeline.study.cells import slug
 from pipeline.study.config import load_study
 
@@ -55,6 +56,20 @@ def test_seeds_and_folds_default_to_those_of_the_base(tmp_path: Path):
     base = BASE.replace("synthetic_faces}", "synthetic_faces, folds: [2]}") + "seeds: [4]\n"
     (cell,) = load_study(written(tmp_path, "base: base.yaml\nvariants: {plain: []}\n", base)).cells
     assert (cell.arm.variant, cell.seed, cell.fold) == ("plain", 4, 2)
+
+
+def test_a_dry_run_takes_every_arm_and_every_choice_of_data(tmp_path: Path):
+    text = STUDY.replace("variants:", "axes: {noise.strength: [1, 2], data.train_examples: [90, 99]}\nvariants:")
+    text = text.replace("  clean labels: {set: {noise: {kind: none}, train.epochs: 5}, reference_only: true}\n", "")
+    cells = rehearsed(load_study(written(tmp_path, text, BASE + "noise: {kind: annotators}\n")))
+    chosen = [(cell.arm.name, cell.experiment.data.train_examples, cell.fold) for cell in cells]
+    assert sorted(chosen) == [
+        ("baseline", 90, 1), ("baseline", 90, 3), ("baseline", 99, 1), ("baseline", 99, 3), ("weight decay", 90, 1),
+    ]  # fmt: skip
+    rates = "{methods: [{name: weight_decay}], axes: {weight_decay.rate: {min: 0.1, max: 1}}}"
+    search = text.replace("[{name: weight_decay, rate: 0.01}]", rates) + "search: {kind: random, trials: 2}\n"
+    cells = rehearsed(load_study(written(tmp_path, search, BASE + "noise: {kind: annotators}\n")))
+    assert len(cells) == 5 and {cell.fold for cell in cells} == {1, 3}
 
 
 def test_images_have_no_folds(tmp_path: Path):

@@ -3,10 +3,10 @@
 from pathlib import Path
 
 import pytest
-from keras_tuner.engine.trial import Trial
 
 from pipeline.errors import UserError
 from pipeline.study.config import Study, load_study
+from pipeline.study.light_tuner import Trial
 from pipeline.study.oracle import DurableOracle, cells_of, make_oracle
 from tests.study.folder import SEARCH, grid, write_study
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.action_units.labels import AU_NUMBERS
+from pipeline.action_units.thresholds import towards_default
 from pipeline.config import config_hash, load_config
 from pipeline.runs.files import read_json
 from pipeline.tflite.ship import check_shipped, main
@@ -20,6 +21,8 @@ def test_the_shipped_files_belong_together_and_to_the_configuration():
     assert sidecar["config_hash"] == config_hash(load_config(ROOT / "qat_configs" / "synthetic_faces.yaml"))
     assert sidecar["labels"] == [f"AU{number}" for number in AU_NUMBERS]
     assert set(sidecar["thresholds"]) == set(sidecar["labels"])
+    farthest = towards_default(1.0, 4) - 0.5  # chosen on 4 subjects
+    assert all(0 < abs(threshold - 0.5) < farthest for threshold in sidecar["thresholds"].values())
     assert {"model_int8.tflite", "model_int4.tflite", "model_float32.tflite"} <= set(sidecar["files"])
 
 

@@ -30,15 +30,13 @@ SQUARES = (  # x, y, side, angle, size, border
     (-80.0, 20.0, 40.0, 0.4, 16, "edge"),
 )
 EYES = (((30.2, 28.7), (55.9, 31.3)), ((50.0, 20.0), (40.0, 45.0)))
-SHRUNK = (  # left, top, right, bottom, scale
-    (0, 0, 97, 71, 0.8),
-    (10, 5, 90, 66, 0.4123),
-    (20, 20, 97, 60, 0.97),
-    (3, 3, 63, 63, 0.5),
-    (0, 0, 97, 71, 0.5),
-    (0, 1, 96, 70, 1 / 3),
-    (0, 0, 97, 71, 0.25),
-)
+SHRUNK = (
+    (0, 0, 48, 35, 2),
+    (1, 3, 47, 33, 2),
+    (10, 5, 26, 22, 3),
+    (3, 2, 23, 17, 4),
+    (0, 0, 13, 10, 7),
+)  # left, top, width, height, factor
 MOVES = (  # from the square (50, 40, 100, 0.1): x, y, side, angle
     (0.5, 0.8, 0, 0),
     (0.6, 0.9, 0, 0),
@@ -106,11 +104,10 @@ def _crop(image: np.ndarray, grey: bool, right: tuple, left: tuple) -> dict:
     return {"grey": grey, "right": right, "left": left, "pixels": _base64(pixels)}
 
 
-def _shrunk(image: np.ndarray, left: int, top: int, right: int, bottom: int, scale: float) -> dict:
-    pixels = cv2.resize(image[top:bottom, left:right], None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-    height, width = pixels.shape[:2]
-    part = [left, top, right, bottom]
-    return {"part": part, "scale": scale, "width": width, "height": height, "rgb": _base64(pixels)}
+def _shrunk(image: np.ndarray, left: int, top: int, width: int, height: int, factor: int) -> dict:
+    part = image[top : top + height * factor, left : left + width * factor]
+    pixels = cv2.resize(part, (width, height), interpolation=cv2.INTER_AREA)
+    return {"part": [left, top, width, height], "factor": factor, "rgb": _base64(pixels)}
 
 
 def _faces() -> list[tuple[np.ndarray, float]]:

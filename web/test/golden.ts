@@ -10,7 +10,7 @@ interface Golden {
   readonly picture: { width: number; height: number; rgb: string }; // uint8, row by row
   readonly samples: { square: Square; size: number; border: Border; rgb: string }[];
   readonly crops: { grey: boolean; right: Point; left: Point; pixels: string }[];
-  readonly shrunk: { part: number[]; scale: number; width: number; height: number; rgb: string }[];
+  readonly shrunk: { part: [number, number, number, number]; factor: number; rgb: string }[];
   readonly anchors: number[][];
   readonly faces: { points: number[]; score: number }[];
   readonly squares: Record<string, number[][]>;

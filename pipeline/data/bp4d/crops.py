@@ -5,15 +5,14 @@ import threading
 from collections import Counter, deque
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import NamedTuple
 
 import cv2
 import numpy as np
 
-from pipeline.data.bp4d.index import FrameIndex
+from pipeline.data.bp4d.index import FrameIndex, image_number
 from pipeline.data.bp4d.layout import Layout
-from pipeline.data.bp4d.tables import Places, read_places
+from pipeline.data.bp4d.places import Places, read_places
 from pipeline.faces.blazeface import FaceDetector
 from pipeline.faces.crop import CropRecipe, Square
 from pipeline.faces.image_files import UnreadableImage, read_image
@@ -49,7 +48,7 @@ class Cropper:
             image = read_image(self._found.images / file)
         except UnreadableImage:
             return Crop(row, None, "")
-        square, source = self._square(image, int(Path(file).stem), places)
+        square, source = self._square(image, image_number(file), places)
         pixels = self._recipe.cut(image, square)
         stored = pixels if self._recipe.grey else cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)
         return Crop(row, cv2.imencode(".jpg", stored, JPEG)[1].tobytes(), source)

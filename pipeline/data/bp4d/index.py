@@ -1,21 +1,26 @@
 """Which coded frame of a BP4D folder has which image, and what is missing."""
 
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
 from pipeline.action_units.labels import UNKNOWN
 from pipeline.data.bp4d import layout
 from pipeline.data.bp4d.layout import Layout
-from pipeline.data.bp4d.tables import read_occurrences
+from pipeline.data.bp4d.occurrences import read_occurrences
 from pipeline.errors import UserError
 
-IMAGE_ENDINGS = (".jpg", ".jpeg", ".png", ".bmp")
+IMAGE_ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
+NUMBERED = re.compile(r"(?P<prefix>|[^\W\d_](?:.*[^0-9])?)(?P<number>[0-9]+)")
+NAMES = "8.jpg, 0008.jpg, or frame_0008.jpg with the same words before all numbers of a folder"
 EXAMPLES = 5
 NO_IMAGE, UNREADABLE, NO_ROW = "coded frames without an image", "unreadable images", "images without a label row"
 NO_LABELS, SECOND_IMAGE = "image folders without a label file", "second images of a frame"
+NO_NUMBER = "images whose names are not read as numbers"
 
 
 @dataclass
@@ -83,7 +88,7 @@ def index_frames(found: Layout, aus: Sequence[int], frame_step: int = 1, frame_o
     coded = sum(part.coded for part in parts)
     files = [file for part in parts for file in part.files]
     if not files:
-        raise UserError(f"{found.root}: none of the {coded} coded frames has an image in {found.images}")
+        raise UserError(_no_image(found, coded, missing))
     arrays = {
         name: np.concatenate([getattr(part, name) for part in parts])
         for name in ("subjects", "tasks", "frames", "labels")
@@ -121,18 +126,43 @@ def _sequence(
     return FrameIndex(*names, frames[there], files, labels[there], clean, len(frames), missing)
 
 
+def image_number(file: str) -> int:
+    """The number of an image that is in the index, from its name."""
+    return int(NUMBERED.fullmatch(Path(file).stem)["number"])
+
+
 def _images(found: Layout, name: layout.Sequence, missing: Tally) -> dict[int, str]:
-    """{number: path below the image folder} of the images of a sequence, however the numbers are padded."""
+    """{number: path below the image folder} of the images of a sequence, however the numbers are padded.
+
+    Names are numbers; if none is, all have the same words before the number.
+    """
     images: dict[int, str] = {}
     folder = found.folders.get(name)
-    for entry in layout.names_in(found.images / folder) if folder else ():
-        stem, ending = os.path.splitext(entry)
-        if ending.lower() not in IMAGE_ENDINGS or not (stem.isascii() and stem.isdecimal()):
-            continue
+    entries = layout.names_in(found.images / folder) if folder else ()
+    names = [entry for entry in entries if _is_image(entry)]
+    matches = {entry: NUMBERED.fullmatch(os.path.splitext(entry)[0]) for entry in names}
+    prefixes = {match["prefix"] for match in matches.values() if match}
+    prefix = min(prefixes) if "" in prefixes or len(prefixes) == 1 else None
+    for entry, match in matches.items():
         file = f"{folder}/{entry}"
-        if images.setdefault(int(stem), file) != file:
+        if match is None or match["prefix"] != prefix:
+            missing.add(NO_NUMBER, [file])
+        elif images.setdefault(int(match["number"]), file) != file:
             missing.add(SECOND_IMAGE, [file])
     return images
+
+
+def _is_image(entry: str) -> bool:
+    return not entry.startswith(".") and os.path.splitext(entry)[1].lower() in IMAGE_ENDINGS
+
+
+def _no_image(found: Layout, coded: int, missing: Tally) -> str:
+    """The message if no coded frame has an image: which are coded, which images are there, what names are read."""
+    message = f"{found.root}: none of the {coded} coded frames has an image in {found.images}"
+    for reason in (NO_IMAGE, NO_NUMBER, NO_ROW):
+        if reason in missing.counts:
+            message += f"; {missing.counts[reason]} {reason}, first {missing.examples[reason][0]}"
+    return f"{message}. Names that are read: {NAMES} ({', '.join(IMAGE_ENDINGS)}); data.frame_offset shifts the numbers"
 
 
 def _clean(found: Layout, name: layout.Sequence, aus: Sequence[int], frames: np.ndarray) -> np.ndarray:

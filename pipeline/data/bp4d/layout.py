@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +13,7 @@ LABEL_FOLDERS = ("AUCoding/AU_OCC", "AUCoding", "AU_OCC", "label", "labels", "."
 PLACE_FOLDERS = ("Landmarks", "Boxes")
 PACKED_IN = (".", "BP4D", "BP4D-training")  # folders that an unpacked archive puts around the others
 CLEAN = "AU_OCC_clean"
-FRAME = "frame"  # of a file of landmarks or boxes
+FRAME = "frame"  # the column with the numbers of the frames
 EYES = ("right_eye_x", "right_eye_y", "left_eye_x", "left_eye_y")  # the subject's right eye
 TASK = re.compile(r"T\d+", re.IGNORECASE)
 SEQUENCE_FILE = re.compile(rf"(?P<subject>[^_.][^_]*)_(?P<task>{TASK.pattern})\.csv", re.IGNORECASE)
@@ -41,60 +41,77 @@ def find_layout(root: Path) -> Layout:
 
     Raises:
         UserError: no label files or no image folder (says what to request and where it was looked for), or two
-            files or folders of the same sequence.
+            files or folders of the same sequence, or a folder that cannot be read.
     """
+    names_in(root)
     label_folders = _candidates(root, LABEL_FOLDERS)
     label_folder = next((folder for folder in label_folders if sequence_files(folder)), None)
     if label_folder is None:
         raise UserError(missing_bp4d(root, "no folder with label files such as F001_T1.csv", label_folders))
     labels = sequence_files(label_folder)
     image_folders = _candidates(root, IMAGE_FOLDERS)
-    images = next((folder for folder in image_folders if labels.keys() & sequence_folders(folder).keys()), None)
+    images = next((folder for folder in image_folders if labels.keys() & sequence_folders(folder, labels).keys()), None)
     if images is None:
         subject, task = next(iter(labels))
         reason = f"label files in {label_folder}, but no folder with images such as {subject}/{task}/"
         raise UserError(missing_bp4d(root, reason, image_folders))
     clean = sequence_files(label_folder.parent / CLEAN)
-    return Layout(root, images, sequence_folders(images), labels, clean, _place_files(root))
+    return Layout(root, images, sequence_folders(images, labels), labels, clean, _place_files(root))
 
 
 def sequence_files(folder: Path) -> dict[Sequence, Path]:
     """{(subject, task): file} of the files called like F001_T1.csv in a folder, sorted; {} if there is no folder.
 
     Raises:
-        UserError: two names differ only in case.
+        UserError: two names differ only in case, or the folder cannot be read.
     """
     matches = ((SEQUENCE_FILE.fullmatch(name), folder / name) for name in names_in(folder))
     return _once(((match["subject"], match["task"]), path) for match, path in matches if match)
 
 
-def sequence_folders(images: Path) -> dict[Sequence, str]:
+def sequence_folders(images: Path, labelled: Collection[Sequence]) -> dict[Sequence, str]:
     """{(subject, task): path below `images`} of the folders such as F001/T1, sorted; {} if there is no folder.
 
     Raises:
-        UserError: two names differ only in case.
+        UserError: two names differ only in case, or the folder of a subject with labels cannot be read.
     """
+    subjects = {subject for subject, _ in labelled}
     found = _once(
         ((subject, task), images / subject / task)
         for subject in names_in(images)
-        for task in names_in(images / subject)
+        for task in (names_in if subject.upper() in subjects else _readable_names_in)(images / subject)
         if TASK.fullmatch(task)
     )
     return {sequence: path.relative_to(images).as_posix() for sequence, path in found.items()}
 
 
 def names_in(folder: Path) -> list[str]:
-    """What is in a folder, sorted; [] if it is not a folder or cannot be read."""
+    """What is in a folder, sorted; [] if there is no such folder.
+
+    Raises:
+        UserError: it is there and cannot be read: no permission, a link that leads to itself.
+    """
     try:
         return sorted(os.listdir(folder))
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise UserError(f"{folder}: the folder cannot be read ({error.strerror}). Repair or remove it") from error
+
+
+def _readable_names_in(folder: Path) -> list[str]:
+    """What is in a folder that may be nobody's business, such as lost+found."""
+    try:
+        return names_in(folder)
+    except UserError:
         return []
 
 
 def missing_bp4d(root: Path, reason: str, looked: Iterable[Path]) -> str:
     """The message for a user without BP4D: what is missing, how to get it, and what works without it."""
     found = sorted(path.name for path in root.iterdir() if path.is_dir()) if root.is_dir() else None
-    state = f"its folders: {', '.join(found[:20]) or 'none'}" if found is not None else "it does not exist"
+    absent = "it is not a folder" if root.exists() else "it does not exist"
+    state = f"its folders: {', '.join(found[:20]) or 'none'}" if found is not None else absent
     lines = [
         f"BP4D was not found in {root}: {reason} ({state}). Looked at:",
         *(f"  {path}" for path in looked),

@@ -30,10 +30,7 @@ def read_faces(root: Path, data: Any, terminal: TextIO | None = None) -> AuSet:
             into the folds.
         RunFailed: the disk is full.
     """
-    found = find_layout(root)
-    index = index_frames(found, data.aus, data.frame_step, getattr(data, "frame_offset", 0))
-    check_missing(index.missing, index.coded, data.max_missing)
-    check_folds(index.subjects.tolist(), data)  # before minutes go into cropping
+    found, index = index_faces(root, data)
     recipe = CropRecipe(data.image_size, data.crop.side, data.crop.eye_line, data.grey)
     table, crop, unreadable = prepared_records(_config(data, found, index, recipe, terminal), terminal)
     missing = index.missing.plus(unreadable)
@@ -50,6 +47,19 @@ def read_faces(root: Path, data: Any, terminal: TextIO | None = None) -> AuSet:
         crop=crop,
         skipped=missing.to_dict(),
     )
+
+
+def index_faces(root: Path, data: Any) -> tuple[Layout, FrameIndex]:
+    """Where everything is and which frames there are: all that can be known before minutes go into cropping.
+
+    Raises:
+        UserError: as `read_faces`, but for images that cannot be read.
+    """
+    found = find_layout(root)
+    index = index_frames(found, data.aus, data.frame_step, getattr(data, "frame_offset", 0))
+    check_missing(index.missing, index.coded, data.max_missing)
+    check_folds(index.subjects.tolist(), data)
+    return found, index
 
 
 def _config(data: Any, found: Layout, index: FrameIndex, recipe: CropRecipe, terminal: TextIO | None) -> Bp4dConfig:

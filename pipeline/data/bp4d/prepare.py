@@ -48,7 +48,7 @@ class Bp4dConfig(tfds.core.BuilderConfig):
 class Bp4d(tfds.core.GeneratorBasedBuilder):
     """Face crops with occurrence codes of action units, ordered by subject, task and frame."""
 
-    VERSION = tfds.core.Version("1.0.0")
+    VERSION = tfds.core.Version("1.1.0")  # raise it when the same files give other crops
     MANUAL_DOWNLOAD_INSTRUCTIONS = (
         "BP4D-Spontaneous is given out by Binghamton University under a signed agreement. Unpack it so that manual_dir/bp4d "
         "holds Sequences(2D+3D)/F001/T1/2440.jpg and AUCoding/AU_OCC/F001_T1.csv; pipeline.data.faces.load_aus prepares it."

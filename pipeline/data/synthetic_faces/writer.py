@@ -19,7 +19,7 @@ from pipeline.data.prepared import manual_folder
 from pipeline.data.synthetic_faces.sequences import SUBJECTS, TASKS, RenderSettings, Sequence, all_sequences, presence
 from pipeline.data.synthetic_faces.workers import render_all
 from pipeline.errors import UserError
-from pipeline.runs.files import TEMPORARY, clear_disk_errors, read_json, write_json
+from pipeline.runs.files import TEMPORARY, check_writable, clear_disk_errors, read_json, write_json
 from pipeline.runs.lock import locked
 from pipeline.runs.progress import counted
 
@@ -45,10 +45,29 @@ def ensure_rendered(data: SyntheticData, terminal: TextIO | None = None) -> Path
         UserError: the folder cannot be written, or holds other data.
         RunFailed: the disk is full; what is rendered stays.
     """
-    settings = RenderSettings(data.subjects, data.frames, data.render_size, data.render_seed)
-    root = Path(data.root).expanduser() if data.root else manual_folder() / f"synthetic_faces-{settings_hash(settings)}"
-    write_faces(root, settings, terminal)
+    root = _root_of(data)
+    write_faces(root, render_settings(data), terminal)
     return root
+
+
+def check_rendered(data: SyntheticData) -> None:
+    """Raise UserError if the folder for the faces cannot be written or holds other data; nothing is rendered."""
+    root, settings = _root_of(data), render_settings(data)
+    if _is_complete(root, settings):
+        return
+    check_writable(root)
+    if root.exists():
+        _check_content(root, settings)
+
+
+def render_settings(data: SyntheticData) -> RenderSettings:
+    """What is rendered for a config section."""
+    return RenderSettings(data.subjects, data.frames, data.render_size, data.render_seed)
+
+
+def _root_of(data: SyntheticData) -> Path:
+    name = f"synthetic_faces-{settings_hash(render_settings(data))}"
+    return Path(data.root).expanduser() if data.root else manual_folder() / name
 
 
 def settings_hash(settings: RenderSettings) -> str:
@@ -106,6 +125,11 @@ def _count(folder: Path, ending: str) -> int:
 
 def _claim(root: Path, settings: RenderSettings) -> None:
     """Record what `root` is going to hold; raise UserError if it holds something else."""
+    _check_content(root, settings)
+    write_json(root / COMPLETE, settings.facts() | {"complete": False})
+
+
+def _check_content(root: Path, settings: RenderSettings) -> None:
     facts = read_json(root / COMPLETE)
     if facts is None and any(path.name != LOCK for path in root.iterdir()):
         raise UserError(f"{root}: holds other files; give an empty folder or one that this command has begun")
@@ -113,7 +137,6 @@ def _claim(root: Path, settings: RenderSettings) -> None:
         raise UserError(
             f"{root}: holds faces rendered with other settings ({COMPLETE} there); give another folder or delete it"
         )
-    write_json(root / COMPLETE, settings.facts() | {"complete": False})
 
 
 def _write_labels(root: Path, sequences: Items[Sequence]) -> None:

@@ -14,7 +14,8 @@ const LEAST_EYE_DISTANCE = 8.0; // in pixels: below, a crop shows blur
 const LEAST_VISIBLE = 0.5; // of the crop: below, it shows the image's border
 const LEAST = 0.75; // probability of a new face
 const LEAST_FOLLOWED = 0.65; // and of one that is followed
-const SMALLEST_IN_IMAGE = 1 / 32; // width of a face, longer side of the image = 1
+const SMALLEST_IN_IMAGE = 1 / 32; // width of a face, longer side of the image = 1; at most SMALLEST pixels
+const SMALLEST = 64;
 const SMALLEST_IN_VIDEO = 1 / 16;
 const GRID = 16;
 
@@ -70,7 +71,8 @@ export class Detector {
 
   /** The faces in a single image, numbered from the largest; nothing is remembered. */
   async image(image: Pixels): Promise<Face[]> {
-    const found = await findFaces(this.faces, image, SMALLEST_IN_IMAGE * Math.max(image.width, image.height), LEAST);
+    const smallest = Math.min(SMALLEST, SMALLEST_IN_IMAGE * Math.max(image.width, image.height));
+    const found = await findFaces(this.faces, image, smallest, LEAST);
     const faces: Face[] = [];
     for (const [number, face] of found.entries()) faces.push(await this.measure(image, number, face));
     return faces;

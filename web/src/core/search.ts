@@ -8,7 +8,7 @@ import type { Square } from "./sampling";
 import { shrink } from "./shrink";
 
 const LEAST_WIDTH = 1 / 8; // of a face that BlazeFace finds, side of the square = 1
-const SQUARE_PIXELS = 256; // side to which a larger square is shrunk before BlazeFace looks into it
+const SQUARE_PIXELS = 256; // a square with a larger side is shrunk to at most this before BlazeFace looks into it
 const SURE = 0.8; // a face seen with less is looked at upside down too
 const CLOSE_LOOKS = 2;
 
@@ -40,22 +40,19 @@ export function squares(height: number, width: number, smallest: number): Square
   return found;
 }
 
-/** As the detector's look, but a large square is shrunk first: as good for BlazeFace, and sooner done. */
+/** As the detector's look, but a large square is shrunk first, by an integer: as good for BlazeFace, and much faster. */
 export async function look(detector: FaceDetector, image: Pixels, square: Square): Promise<Detection[]> {
-  const scale = SQUARE_PIXELS / square.side;
-  if (scale >= 1) return detector.look(image, square);
-  const reach = (square.side / 2) * (Math.abs(Math.cos(square.angle)) + Math.abs(Math.sin(square.angle)));
-  const part = {
-    left: Math.max(0, Math.floor(square.x - reach)),
-    top: Math.max(0, Math.floor(square.y - reach)),
-    right: Math.min(image.width, Math.ceil(square.x + reach)),
-    bottom: Math.min(image.height, Math.ceil(square.y + reach)),
-  };
-  if (Math.min(part.right - part.left, part.bottom - part.top) * scale < 1) return [];
-  const x = (square.x - part.left) * scale;
-  const y = (square.y - part.top) * scale;
-  const faces = await detector.look(shrink(image, part, scale), { x, y, side: SQUARE_PIXELS, angle: square.angle });
-  return faces.map((face) => enlarged(face, 1 / scale, part.left, part.top));
+  if (square.side < 1) return [];
+  const factor = Math.ceil(square.side / SQUARE_PIXELS);
+  if (factor === 1) return detector.look(image, square);
+  const reach = (square.side / 2) * (Math.abs(Math.cos(square.angle)) + Math.abs(Math.sin(square.angle))) + factor;
+  const [left, top] = [square.x - reach, square.y - reach].map((start) => Math.max(0, Math.floor(start)));
+  const width = Math.floor((Math.min(image.width, Math.ceil(square.x + reach)) - left) / factor);
+  const height = Math.floor((Math.min(image.height, Math.ceil(square.y + reach)) - top) / factor);
+  if (width < 1 || height < 1) return [];
+  const small = shrink(image, left, top, width, height, factor);
+  const inside = { x: (square.x - left) / factor, y: (square.y - top) / factor, side: square.side / factor, angle: square.angle };
+  return (await detector.look(small, inside)).map((face) => enlarged(face, factor, left, top));
 }
 
 /**

@@ -14,6 +14,8 @@ from pipeline.quantization.plan import Plan
 if TYPE_CHECKING:
     from pipeline.quantization.quantizers import KernelQuantizer
 
+FARTHEST_CODE = 255  # from a zero point
+MAX_OUTPUT = 2.0**31 / (1 + 1e-6)  # steps: from 2^31 on XNNPACK on x86 takes a very negative output for a positive one
 MAX_BIAS = 2.0**30  # of int32's 2^31: leaves room for the products
 # The bias grid of a channel without weights, in steps of its output; odd, so that no bias is half a step.
 DEAD_CHANNEL = 1 / 255
@@ -43,6 +45,11 @@ class FoldedWeights:
         needed = needed if len(self.scales) == len(self.bias) else needed.max(keepdims=True)
         wanted = np.where(self.scales > 0, self.scales, output_scale / input_scale * DEAD_CHANNEL)
         return np.maximum(wanted, needed)
+
+    def reach(self, input_scale: np.float32) -> float:
+        """The largest magnitude of an output before rounding, for any input codes."""
+        sums = np.abs(self.codes).reshape(len(self.codes), -1).sum(axis=1) * self.scales * FARTHEST_CODE
+        return float((sums * float(input_scale) + np.abs(self.bias)).max())
 
     def at(self, input_scale: np.float32, output_scale: np.float32, scaled: bool, depthwise: bool) -> Weights:
         """The weights in TFLite's layout; `scaled`: spread the codes over INT8 (4 bits: multiples of 18)."""
@@ -228,11 +235,10 @@ def _raise_outputs(plan: Plan, ranges, weights: dict[str, FoldedWeights], scales
 def _smallest(plan: Plan, head: str, weights: FoldedWeights | None, scales: Scales) -> np.float32:
     """The smallest possible output step of the operation of layer `head`; only outputs that are always 0 need it."""
     inputs = [_input_step(plan, head, source, scales) for source in plan.nodes[head].inputs]
-    if weights is not None:
-        largest = max(inputs[0] * weights.scales.max(), np.abs(weights.bias).max() / MAX_BIAS)
-    else:
-        largest = max(inputs, default=0) if plan.nodes[head].kind == "Add" else 0
-    return np.float32(largest / MAX_RATIO)
+    if weights is None:
+        return np.float32((max(inputs, default=0) if plan.nodes[head].kind == "Add" else 0) / MAX_RATIO)
+    largest = max(inputs[0] * weights.scales.max(), np.abs(weights.bias).max() / MAX_BIAS)
+    return np.float32(max(largest / MAX_RATIO, weights.reach(inputs[0]) / MAX_OUTPUT))
 
 
 def _input_step(plan: Plan, head: str, source: str, scales: Scales) -> np.float32:

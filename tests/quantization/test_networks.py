@@ -176,6 +176,22 @@ def test_a_dead_sum():
     check_exact(settle(quantize(model, options())))
 
 
+def test_a_dead_tensor_of_tiny_weights():
+    """Its step is so small that sums far below zero would overflow XNNPACK's integers on x86, and come out as the top code."""
+
+    def body(x):
+        x = conv(x, 6)
+        gone = conv(x, 6, norm=False, name="dead")
+        return head(conv(kl.Concatenate()([x, conv(gone, 3)]), 6))
+
+    model = network(body)
+    layer = model.get_layer("dead")
+    layer.kernel.assign(layer.kernel * 1e-5)
+    layer.bias.assign([-30.0] * 6)
+    fields = {"weight_bits": 8, "activation_bits": 8, "activation_range": "unsigned"}
+    check_exact(settle(quantize(model, options(**fields))))
+
+
 def unlike_branches(x):
     """A concatenation of branches with ranges of their own: one feeds others too, one is a ReLU6 beside larger values."""
     x = conv(x, 6)

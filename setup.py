@@ -9,7 +9,7 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 setup(
-    name="nibble",
+    name="nibble-qat",  # `nibble` on PyPI is somebody else's
     version="0.1.0",
     description="Quantization-aware training that resists wrong labels, from one YAML to a verified 4-bit TFLite file",
     long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
@@ -20,6 +20,13 @@ setup(
         "pipeline.reports": ["*.css", "templates/*.j2"],
         "pipeline.faces": ["*.tflite", "NOTICE*"],
         "pipeline.data.synthetic_faces": ["*.npz", "NOTICE*"],
+    },
+    entry_points={
+        "console_scripts": [
+            "nibble-run = pipeline.run:command",
+            "nibble-study = pipeline.study.__main__:main",
+            "nibble-detect = pipeline.detect.__main__:main",
+        ],
     },
     python_requires=">=3.11,<3.14",  # TensorFlow 2.21 has wheels for these
     # What pipeline.detect needs on a device. Within these bounds its results are the same to the last bit (x86-64):

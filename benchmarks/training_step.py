@@ -1,8 +1,9 @@
-"""What quantization costs in training: the time of one step against the float step of the same ResNet-20.
+"""What quantization costs in training: the time of one step against the float step of the same network.
 
-    python -m benchmarks.training_step [--rounds N] [--output FILE]
+    python -m benchmarks.training_step [--network NAME] [--rounds N] [--output FILE]
 
-28x28x1 images, batch 128, Adam, CPU. All networks use the project's own compiled step and take turns, in a different
+A ResNet-20 on 28x28x1 images, batch 128, or a network of tf_keras.applications as it is built, such as MobileNetV2, on
+64x64x3 images, batch 32; Adam, CPU. All networks use the project's own compiled step and take turns, in a different
 order every round; a ratio is the median over the rounds of (time of the network / time of float in the same round). If
 other programs disturb the clock, the ratio of processor times is more reliable. TF-MOT's 8-bit QAT does not support
 zero-padded shortcuts, so all networks have 1x1 convolutions as shortcuts. Writes a JSON file and prints
@@ -30,9 +31,9 @@ from pipeline.training.step import compile_step
 from pipeline.training.tasks import Multiclass
 
 RESULT = Path(__file__).resolve().parents[1] / "docs" / "results" / "training_step.json"
-COMMAND = "python -m benchmarks.training_step --rounds {rounds} --steps {steps} --depth {depth} --width {width}"
+COMMAND = "python -m benchmarks.training_step --network {network} --rounds {rounds} --steps {steps} --depth {depth} --width {width}"
 CLASSES = 10
-BATCH = 128
+RESNET = "resnet"
 WARM_UP = 2  # steps: the first one traces the graph
 
 Network = tf_keras.Model
@@ -47,12 +48,21 @@ VARIANTS: dict[str, Callable[[Network], Network]] = {
 }
 
 
-def make_step(variant: str, depth: int, width: int) -> Callable[[], None]:
+def build(name: str, depth: int, width: int) -> tuple[Network, int]:
+    """A float network that returns logits, and the size of its batches."""
+    if name == RESNET:
+        return resnet((28, 28, 1), CLASSES, depth, width, "projection"), 128
+    options = {"weights": None, "input_shape": (64, 64, 3), "classes": CLASSES, "classifier_activation": None}
+    return getattr(tf_keras.applications, name)(**options), 32
+
+
+def make_step(variant: str, *architecture: str | int) -> Callable[[], None]:
     """A training step of one network, compiled and warmed up, on a fixed batch of random images."""
-    network = VARIANTS[variant](resnet((28, 28, 1), CLASSES, depth, width, "projection"))
+    network, batch = build(*architecture)
+    network = VARIANTS[variant](network)
     random = np.random.default_rng(1)
-    images = tf.constant(random.integers(0, 256, (BATCH, 28, 28, 1), dtype=np.uint8))
-    labels = tf.constant(random.integers(0, CLASSES, BATCH))
+    images = tf.constant(random.integers(0, 256, (batch, *network.input_shape[1:]), dtype=np.uint8))
+    labels = tf.constant(random.integers(0, CLASSES, batch))
     total = tf.Variable(0.0, dtype=tf.float64, trainable=False)
     compiled = compile_step(network, make_optimizer(Train(), network), Multiclass(CLASSES), [], total)
 
@@ -105,7 +115,7 @@ def summary(times: dict[str, np.ndarray]) -> dict[str, dict[str, float]]:
 def main(argv: Sequence[str] | None = None) -> None:
     """Measure, write the JSON file, print the table and the summary line."""
     arguments = _arguments(argv)
-    steps = {variant: make_step(variant, arguments.depth, arguments.width) for variant in VARIANTS}
+    steps = {variant: make_step(variant, arguments.network, arguments.depth, arguments.width) for variant in VARIANTS}
     rows = summary(measure(steps, arguments.rounds, arguments.steps))
     command = COMMAND.format(**vars(arguments))
     machine = {**describe_environment(), "command": command}
@@ -121,8 +131,9 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=40, help="rounds in which all networks take turns")
     parser.add_argument("--steps", type=int, default=2, help="steps of each network per round")
-    parser.add_argument("--depth", type=int, default=20)
-    parser.add_argument("--width", type=int, default=16)
+    parser.add_argument("--network", default=RESNET, help=f"{RESNET}, or a network of tf_keras.applications")
+    parser.add_argument("--depth", type=int, default=20, help="of the ResNet")
+    parser.add_argument("--width", type=int, default=16, help="of the ResNet")
     parser.add_argument("--output", type=Path, default=RESULT, help="the JSON file")
     return parser.parse_args(argv)
 

@@ -26,7 +26,7 @@ RESULTS = Path(__file__).resolve().parents[1] / "docs" / "results" / "weight_sto
 def compare(integer: IntegerModel, content: bytes, images: np.ndarray, labels: np.ndarray) -> dict:
     """Share of differing output codes, equal decisions and accuracy for XNNPACK and the builtin kernels."""
     exact = integer.predict(images)
-    step = integer.tensors[integer.output].scale
+    step = integer.tensors[integer.outputs[0]].scale
     found = {}
     for kernels in ("xnnpack", "builtin"):
         logits = LiteRtModel(content, kernels).logits(images)

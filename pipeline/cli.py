@@ -26,9 +26,15 @@ def add_experiment_options(parser: argparse.ArgumentParser, what: str) -> None:
     )
 
 
+def command_name(module: str) -> str:
+    """How the user has started the command of a module: `nibble-run` or `python -m pipeline.run`."""
+    short, started = f"nibble-{module.rpartition('.')[2]}", Path(sys.argv[0]).stem
+    return short if started == short else f"python -m {module}"
+
+
 def retry_command(module: str, argv: Sequence[str] | None) -> str:
     """The command line to type again; `argv` None means that of this process."""
-    return shlex.join(["python", "-m", module, *(sys.argv[1:] if argv is None else argv)])
+    return f"{command_name(module)} {shlex.join(sys.argv[1:] if argv is None else argv)}".rstrip()
 
 
 def exit_code(action: Callable[[StopFlag], None], command: str) -> int:

@@ -7,8 +7,9 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
+from typing import NoReturn
 
-from pipeline.cli import add_experiment_options, exit_code, leave, retry_command, stderr_to
+from pipeline.cli import add_experiment_options, command_name, exit_code, leave, retry_command, stderr_to
 from pipeline.config import Experiment, config_hash, read_config, to_yaml
 from pipeline.data.settings import DRY_RUN_IMAGES
 from pipeline.errors import UserError
@@ -186,7 +187,7 @@ def _dry_run(experiment: Experiment, output_dir: Path, stop: StopFlag) -> None:
 
 
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m pipeline.run", description=__doc__)
+    parser = argparse.ArgumentParser(prog=command_name("pipeline.run"), description=__doc__)
     add_experiment_options(parser, "the experiment, see qat_configs/")
     parser.add_argument("--output-dir", default=".", metavar="DIR", help="holds runs/ and tflite_out/ (default: .)")
     parser.add_argument("--dry-run", action="store_true", help="run one batch through every stage and keep nothing")
@@ -226,5 +227,10 @@ class _CallableModule(ModuleType):
 sys.modules[__name__].__class__ = _CallableModule
 
 
-if __name__ == "__main__":
+def command() -> NoReturn:
+    """The command `nibble-run`."""
     leave(main())
+
+
+if __name__ == "__main__":
+    command()

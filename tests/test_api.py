@@ -75,7 +75,8 @@ WRONG = {
     "a folder of the wrong type": (lambda shipped: convert(shipped[0], 3), "folder"),
     "convert's unknown field": (lambda shipped: convert(shipped[0], "x", int9=True), "int9"),
     "verify without files": (lambda shipped: verify(shipped[0], "folder", *shipped[2:]), "what convert returned"),
-    "float images": (lambda shipped: verify(*shipped[:2], shipped[2] / 255, shipped[3]), "uint8"),
+    "whole numbers": (lambda shipped: verify(*shipped[:2], shipped[2].astype(int), shipped[3]), "uint8"),
+    "pixels as floats": (lambda shipped: verify(*shipped[:2], shipped[2] * 1.0, shipped[3]), "takes 0 to 1.*input_range"),
     "another size": (lambda shipped: verify(*shipped[:2], shipped[2][:, :4], shipped[3]), "the network takes"),
     "too few labels": (lambda shipped: verify(*shipped[:3], shipped[3][:5]), "labels"),
     "labels out of range": (lambda shipped: verify(*shipped[:3], shipped[3] + 10), "0 to 2"),
@@ -88,9 +89,6 @@ WRONG = {
     ),
     "a description of the wrong type": (lambda shipped: convert(shipped[0], "x", description=5), "description"),
     "a network that is not built": (lambda shipped: quantize(tf_keras.Sequential([kl.Dense(3)])), "built"),
-    "a network of vectors": (
-        lambda shipped: quantize(tf_keras.Sequential([kl.Input((8,)), kl.Dense(3)])), "not images",
-    ),
     "images of any size": (
         lambda shipped: quantize(tf_keras.Sequential([kl.Input((None, None, 1)), kl.Conv2D(3, 3)])), "fixed size",
     ),

@@ -138,11 +138,20 @@ def top_level_imports(path: Path) -> set[str]:
     return names - sys.stdlib_module_names - {"pipeline", "benchmarks", "tests"}
 
 
-def declared(*extras: str) -> set[str]:
-    """The distributions that the installed package asks for, with those of some extras."""
+@pytest.fixture(scope="module")
+def distribution(tmp_path_factory) -> metadata.Distribution:
+    """What setup.py declares, under whatever name it is installed."""
+    folder = tmp_path_factory.mktemp("metadata")
+    done = python("setup.py", "-q", "egg_info", "--egg-base", folder)
+    assert done.returncode == 0, done.stderr
+    (path,) = folder.glob("*.egg-info")
+    return metadata.PathDistribution(path)
+
+
+def declared(distribution: metadata.Distribution, *extras: str) -> set[str]:
+    """The distributions that setup.py asks for, with those of some extras."""
     marks = [f'extra == "{extra}"' for extra in extras]
-    lines = metadata.requires("nibble")
-    wanted = [line for line in lines if "extra ==" not in line or any(mark in line for mark in marks)]
+    wanted = [line for line in distribution.requires if "extra ==" not in line or any(mark in line for mark in marks)]
     return {normal(re.match(r"[\w.-]+", line)[0]) for line in wanted}
 
 
@@ -160,14 +169,27 @@ def normal(distribution: str) -> str:
         ("pipeline/detect", ()),
     ],
 )
-def test_every_imported_package_is_declared(folder: str, extras: tuple[str, ...]):
+def test_every_imported_package_is_declared(folder: str, extras: tuple[str, ...], distribution):
     providers = metadata.packages_distributions()
     names = set().union(*(top_level_imports(path) for path in (ROOT / folder).rglob("*.py")))
     assert "numpy" in names
     undeclared = {
-        name for name in names if not {normal(found) for found in providers.get(name, [])} & declared(*extras)
+        name
+        for name in names
+        if not {normal(found) for found in providers.get(name, [])} & declared(distribution, *extras)
     }
     assert not undeclared, "add them to install_requires or extras_require in setup.py"
+
+
+@pytest.mark.parametrize("name", ["nibble-run", "nibble-study", "nibble-detect"])
+def test_the_short_commands_start_the_modules(name: str, distribution, tmp_path: Path):
+    """As pip writes them into bin/."""
+    found = distribution.entry_points.select(group="console_scripts")[name]
+    (tmp_path / name).write_text(f"import sys\nfrom {found.module} import {found.attr}\nsys.exit({found.attr}())\n")
+    done = python(tmp_path / name, "--help", folder=tmp_path)
+    assert done.returncode == 0 and done.stdout.startswith(f"usage: {name} "), done.stderr
+    wrong = python(tmp_path / name, "--nothing", folder=tmp_path)
+    assert wrong.returncode == 2 and f"usage: {name} " in wrong.stderr
 
 
 def test_an_installed_package_has_every_file(tmp_path: Path):

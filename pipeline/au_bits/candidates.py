@@ -159,6 +159,8 @@ def check_searchable(experiment: Experiment) -> None:
     method = quantization_of(experiment)
     if method is None:
         raise UserError("methods: no quantization, so there are no bits to choose. Add {name: quantization}")
+    if experiment.model.name == "keras":
+        raise UserError("model.name: only the heads of au_network can be searched. Write model: {name: au_network}")
     if experiment.model.heads != "per_au":
         raise UserError("model.heads: common has one head for all action units. Set model.heads: per_au")
     if named := [name for name in method.au_bits if name != "default"]:

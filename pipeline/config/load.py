@@ -117,7 +117,7 @@ def read_config(path: str | Path, overrides: Sequence[str] = (), name: str | Non
 
 def config_hash(experiment: Experiment) -> str:
     """8 hex digits of the resolved configuration; they do not depend on the order or style of the file."""
-    fields = experiment.model_dump()
+    fields = _dumped(experiment)
     fields["train"].pop("tensorboard", None)  # changes no result
     canonical = json.dumps(fields, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()[:8]
@@ -125,11 +125,19 @@ def config_hash(experiment: Experiment) -> str:
 
 def to_yaml(experiment: Experiment) -> str:
     """The resolved configuration as YAML; `load_config` reads an equal experiment from it."""
-    value = experiment.model_dump()
+    value = _dumped(experiment)
     for key, optimizer in OPTIMIZER_ONLY.items():
         if value["train"]["optimizer"] != optimizer:
             del value["train"][key]
     return dump(value)
+
+
+def _dumped(experiment: Experiment) -> dict:
+    """All fields, as in configurations from before `convert.outputs` was there unless it is set."""
+    fields = experiment.model_dump()
+    if fields["convert"]["outputs"] == "logits":
+        del fields["convert"]["outputs"]
+    return fields
 
 
 def _read(path: Path, text: str) -> Document:

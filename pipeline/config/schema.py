@@ -21,6 +21,7 @@ from pipeline.tflite.settings import ConvertSettings, VerifySettings
 COLUMN_TOLERANCE = 1e-6
 SCHEMA_FILE = Path(__file__).resolve().parents[2] / "qat_configs" / "schema.json"
 NAME_PATTERN = r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$"
+OWN_NETWORK = "keras"  # fits all data
 OPTIMIZER_ONLY = {"momentum": "sgd", "weight_decay": "adamw"}
 
 
@@ -141,7 +142,7 @@ def _repeated(experiment: "Experiment") -> Iterator[Conflict]:
 def _kind_of_labels(experiment: "Experiment") -> Iterator[Conflict]:
     """Network, noise and loss that belong to the other kind of labels."""
     data = experiment.data
-    if experiment.model.name != data.network:
+    if experiment.model.name not in (data.network, OWN_NETWORK):
         message = f"does not fit {data.name}. Write model: {{name: {data.network}}}"
         yield Conflict(("model", "name"), message, (("data", "name"),))
     if experiment.noise.kind not in data.noise_kinds:

@@ -1,5 +1,6 @@
 """Training batches in an order that depends on (seed, epoch) only, prefetched by a thread; batch sizes for inference."""
 
+import math
 import queue
 import threading
 from collections.abc import Iterable, Iterator, Sequence
@@ -15,15 +16,15 @@ MAX_IMAGES = 500
 MAX_PIXELS = 2**20  # of all images of a batch together
 
 
-def images_at_once(height: int, width: int) -> int:
-    """The batch size in inference: MAX_IMAGES small images, down to one large one."""
-    return min(max(MAX_PIXELS // (height * width), 1), MAX_IMAGES)
+def images_at_once(*size: int) -> int:
+    """The batch size in inference for images of size (H, W), sequences (T,) or vectors (): MAX_IMAGES small ones, down to 1."""
+    return min(max(MAX_PIXELS // math.prod(size), 1), MAX_IMAGES)
 
 
 def image_batches(shape: Sequence[int]) -> Iterator[slice]:
-    """The slices that cut images of `shape` (N, H, W, C) into batches."""
-    count, height, width, _ = shape
-    step = images_at_once(height, width)
+    """The slices that cut images, or inputs of any `shape` (N, ..., C), into batches."""
+    count, *size, _ = shape
+    step = images_at_once(*size)
     return (slice(start, start + step) for start in range(0, count, step))
 
 

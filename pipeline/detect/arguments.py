@@ -3,6 +3,8 @@
 import argparse
 from collections.abc import Sequence
 
+from pipeline.cli import command_name
+
 OVER_TIME = {"smooth": 1, "calibrate": 0.0, "timeline": None}  # options that need a video, and their defaults
 DESCRIPTION = """Action units of all faces in images, in videos or from a camera, with a network trained by pipeline.run.
 
@@ -18,7 +20,7 @@ Exit 0: done. 1: done, but an input could not be read or the disk is full. 2: in
 def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     """The arguments as a namespace; exits with code 2 if they are invalid."""
     parser = argparse.ArgumentParser(
-        "python -m pipeline.detect", None, DESCRIPTION, EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
+        command_name("pipeline.detect"), None, DESCRIPTION, EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     inputs = "image, video, folder, quoted 'pattern', camera number, or - for a list of paths on stdin"
     parser.add_argument("inputs", nargs="+", metavar="INPUT", help=inputs)

@@ -169,6 +169,8 @@ def _files(record: Path, named: Mapping) -> tuple[Path, ...]:
 def _parse(values: Mapping) -> Sidecar:
     if values["task"] != "multilabel" or values["crop"] is None:
         raise ValueError(f"task {values['task']!r}, no faces")
+    if str(values.get("output", {}).get("value", "logits")).startswith("probabilities"):
+        raise ValueError("its outputs are probabilities; convert it with convert.outputs: logits")
     labels, entry = tuple(values["labels"]), values["input"]
     thresholds = tuple(_threshold(values["thresholds"][label]) for label in labels)
     crop = CropRecipe.from_dict(values["crop"])

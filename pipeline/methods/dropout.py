@@ -24,7 +24,11 @@ class Dropout(Method):
         return f"dropout {self.rate}"
 
     def conflicts(self, experiment) -> Iterator[Conflict]:
-        """A position that the encoder does not have."""
+        """A position that the network does not have."""
+        if self.position != "head" and experiment.model.name == "keras":
+            message = "only resnet20 and small_resnet have blocks and stages. Use head, or Dropout layers of your own"
+            yield Conflict(("position",), message, (("model", "name"),))
+            return
         encoder = getattr(experiment.model, "encoder", "small_resnet")
         if self.position != "head" and encoder != "small_resnet":
             message = f"{encoder} has dropout in its heads only. Use head, or small_resnet"

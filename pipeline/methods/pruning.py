@@ -9,6 +9,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from pydantic import Field, FiniteFloat, model_validator
 
+from pipeline.errors import UserError
 from pipeline.methods.base import Method
 from pipeline.settings import Conflict
 
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     import tf_keras
 
     from pipeline.models.channels import ChannelGroups, Variables
+
+
+FILTERED = ("kernel", "depthwise_kernel", "moving_mean")  # what layers have that lose filters
 
 
 class Pruning(Method):
@@ -45,9 +49,9 @@ class Pruning(Method):
 
     def conflicts(self, experiment) -> Iterator[Conflict]:
         """A ratio that removes all filters of the narrowest layers."""
-        if getattr(experiment.model, "encoder", "small_resnet") != "small_resnet":
+        width = getattr(experiment.model, "width", None)
+        if width is None or getattr(experiment.model, "encoder", "small_resnet") != "small_resnet":
             return
-        width = experiment.model.width
         if math.floor(self.ratio * width + 1e-9) >= width:
             message = f"{self.ratio!r} leaves no filter in layers of {width} filters (model.width). Lower it"
             yield Conflict(("ratio",), message, (("model", "width"),))
@@ -177,6 +181,16 @@ def _state(model) -> _State:
     return _STATES[model]
 
 
+def _check_unfrozen(network) -> None:
+    """Raise UserError for a frozen layer, whose filters must stay as they are."""
+    for layer in network.layers:
+        if not layer.trainable and any(hasattr(layer, name) for name in FILTERED):
+            raise UserError(
+                f"pruning: layer '{layer.name}' is frozen (trainable=False), but pruning removes filters of every layer; "
+                "unfreeze it, or remove the method"
+            )
+
+
 def _new_state(model) -> _State:
     import tensorflow as tf
 
@@ -184,6 +198,7 @@ def _new_state(model) -> _State:
 
     with tf.init_scope():
         network, variables = network_and_variables(model)
+        _check_unfrozen(network)
         groups = channel_groups(network)
         ones = masks(variables, groups, 0.0)
         held = {

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Literal
 
 from pipeline.methods.base import Method
+from pipeline.models.graph import UNIT_RANGE
 from pipeline.quantization.settings import LayerBits, QuantizationSettings
 from pipeline.settings import Conflict
 
@@ -46,10 +47,10 @@ class Quantization(QuantizationSettings, Method):
         return self.model_copy(update={"warmup_epochs": 0})
 
     def wrap(self, model: "tf_keras.Model") -> "tf_keras.Model":
-        """The quantization-aware copy of a float model."""
+        """The quantization-aware copy of a float model for images in [0, 1]."""
         from pipeline.quantization.scheme import quantize
 
-        return quantize(model, self)
+        return quantize(model, self, input_range=UNIT_RANGE)
 
     def settled_from(self, epochs: int) -> int:
         """The first quantized epoch."""

@@ -13,7 +13,8 @@ from scipy.sparse.csgraph import connected_components
 from tf_keras import layers as kl
 
 from pipeline.errors import UserError
-from pipeline.models.layers import PadChannels, SeededDropout
+from pipeline.models.graph import LIMITS
+from pipeline.models.layers import Affine, PadChannels, SeededDropout
 
 WEIGHT_NAMES = ("kernel", "depthwise_kernel", "bias", "gamma", "beta")
 Variables = Mapping[str, Mapping[str, tf.Variable]]  # by layer name and weight name
@@ -141,9 +142,18 @@ def _padded(layer: PadChannels, sources: list[np.ndarray], components: _Componen
     return np.concatenate([components.fresh(layer.before), sources[0], components.fresh(layer.after)])
 
 
-def _tied(layer: kl.Add, sources: list[np.ndarray], components: _Components) -> np.ndarray:
+def _reshaped(layer: kl.Reshape, sources: list[np.ndarray], components: _Components) -> np.ndarray:
+    if layer.output.shape[-1] != len(sources[0]):
+        raise UserError(
+            f"pruning: layer '{layer.name}' (Reshape) moves values between channels; use Flatten, or keep the last axis"
+        )
+    return sources[0]
+
+
+def _tied(layer: kl.Add | kl.Multiply, sources: list[np.ndarray], components: _Components) -> np.ndarray:
     if len({len(source) for source in sources}) > 1:
-        raise UserError(f"pruning: layer '{layer.name}' adds tensors of different channel counts; use the same count")
+        verb = "multiplies" if isinstance(layer, kl.Multiply) else "adds"
+        raise UserError(f"pruning: layer '{layer.name}' {verb} tensors of different channel counts; use the same count")
     for source in sources[1:]:
         components.tie(sources[0], source)
     return sources[0]
@@ -156,15 +166,22 @@ _RULES: dict[type, Rule] = {
     kl.Flatten: _flat,
     kl.Concatenate: _joined,
     kl.Add: _tied,
+    kl.Multiply: _tied,
+    kl.Reshape: _reshaped,
     PadChannels: _padded,
     kl.BatchNormalization: _same,
+    Affine: _same,
     kl.ReLU: _same,
+    kl.Activation: _same,
     kl.MaxPooling2D: _same,
     kl.AveragePooling2D: _same,
     kl.GlobalAveragePooling2D: _same,
     kl.GlobalMaxPooling2D: _same,
     kl.ZeroPadding2D: _same,
+    kl.Cropping2D: _same,
     kl.Dropout: _same,
+    kl.SpatialDropout2D: _same,
+    kl.GaussianNoise: _same,
     SeededDropout: _same,
 }
 
@@ -201,7 +218,10 @@ def _look_up(known: dict[int, np.ndarray], tensor: tf.Tensor, reader: kl.Layer) 
 
 
 def _check_zeros(model: tf_keras.Model, outputs: Mapping[str, np.ndarray], fixed: set[int]) -> None:
-    """A pruned channel stays zero only if activations map 0 to 0 and batch norms have a gamma to set to zero."""
+    """A pruned channel stays zero only if activations map 0 to 0 and batch norms have a gamma to set to zero.
+
+    A sigmoid's half does no harm: every kernel that reads it is zero there, and its grid does not depend on the data.
+    """
     for layer in model.layers:
         if layer.name not in outputs or fixed.issuperset(outputs[layer.name].tolist()):
             continue
@@ -209,6 +229,8 @@ def _check_zeros(model: tf_keras.Model, outputs: Mapping[str, np.ndarray], fixed
             raise UserError(
                 f"pruning: layer '{layer.name}' has no gamma, so its channels cannot be pruned; use scale=True"
             )
+        if isinstance(layer, kl.Activation) and layer.get_config()["activation"] in LIMITS:
+            continue
         activation = getattr(layer, "activation", None)
         if activation is not None and np.any(activation(tf.zeros((1, 2)))):
             raise UserError(f"pruning: the activation of layer '{layer.name}' does not map 0 to 0; use relu")
@@ -249,6 +271,10 @@ def _smaller_layer(groups: ChannelGroups, alive: np.ndarray, layer: kl.Layer) ->
         config["units"] = int(kept.sum())
     elif isinstance(layer, kl.Conv2D):
         config["filters"] = int(kept.sum())
+    elif isinstance(layer, Affine):
+        config |= {key: np.broadcast_to(config[key], kept.shape)[kept].tolist() for key in ("gain", "shift")}
+    elif isinstance(layer, kl.Reshape):
+        config["target_shape"] = (*layer.target_shape[:-1], int(kept.sum()))
     return type(layer).from_config(config)
 
 

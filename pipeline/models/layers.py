@@ -1,4 +1,4 @@
-"""Two layers that Keras lacks: dropout that is reproducible step by step, and zero padding of channels."""
+"""Layers that Keras lacks: reproducible dropout, zero padding of channels, numbers for each channel, slices."""
 
 import zlib
 
@@ -81,3 +81,97 @@ class PadChannels(tf_keras.layers.Layer):
     def get_config(self) -> dict:
         """Keras's configuration of the layer."""
         return {**super().get_config(), "before": self.before, "after": self.after}
+
+
+@tf_keras.utils.register_keras_serializable("nibble")
+class Affine(tf_keras.layers.Layer):
+    """y = x * gain + shift with constants for each channel: Rescaling, Normalization and arithmetic with numbers.
+
+    Like the gain and shift of a batch norm they are variables, `gamma` and `beta` (C,), but never trained.
+    """
+
+    def __init__(self, gain: list[float], shift: list[float], **kwargs):
+        super().__init__(**{**kwargs, "trainable": False})
+        self.gain, self.shift = list(map(float, gain)), list(map(float, shift))
+
+    def build(self, input_shape):
+        """One number for all channels is repeated."""
+        self.gamma, self.beta = (
+            self.add_weight(
+                name=name,
+                shape=input_shape[-1:],
+                trainable=False,
+                initializer=lambda shape, dtype, v=values: tf.broadcast_to(tf.constant(v, dtype), shape),
+            )
+            for name, values in (("gamma", self.gain), ("beta", self.shift))
+        )
+        super().build(input_shape)
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        """Inputs and outputs (B, ..., C)."""
+        return inputs * self.gamma + self.beta
+
+    def compute_output_shape(self, input_shape):
+        """The input's shape."""
+        return input_shape
+
+    def get_config(self) -> dict:
+        """Keras's configuration of the layer."""
+        return {**super().get_config(), "gain": self.gain, "shift": self.shift}
+
+
+@tf_keras.utils.register_keras_serializable("nibble")
+class ChannelScale(tf_keras.layers.Layer):
+    """y = x * gamma with a trained factor for each channel (C,): the slopes of a PReLU."""
+
+    def __init__(self, regularizer=None, constraint=None, **kwargs):
+        super().__init__(**kwargs)
+        self.regularizer = tf_keras.regularizers.get(regularizer)
+        self.constraint = tf_keras.constraints.get(constraint)
+
+    def build(self, input_shape):
+        """Factors of 1."""
+        self.gamma = self.add_weight(
+            "gamma", input_shape[-1:], initializer="ones", regularizer=self.regularizer, constraint=self.constraint
+        )
+        super().build(input_shape)
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        """Inputs and outputs (B, ..., C)."""
+        return inputs * self.gamma
+
+    def compute_output_shape(self, input_shape):
+        """The input's shape."""
+        return input_shape
+
+    def get_config(self) -> dict:
+        """Keras's configuration of the layer."""
+        rules = {
+            "regularizer": tf_keras.regularizers.serialize(self.regularizer),
+            "constraint": tf_keras.constraints.serialize(self.constraint),
+        }
+        return {**super().get_config(), **rules}
+
+
+@tf_keras.utils.register_keras_serializable("nibble")
+class Slice(tf_keras.layers.Layer):
+    """Places `begin`, `begin + strides`, ..., `size` of them, along every axis but the batch."""
+
+    def __init__(self, begin: list[int], size: list[int], strides: list[int], **kwargs):
+        super().__init__(**kwargs)
+        self.begin, self.size, self.strides = list(begin), list(size), list(strides)
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        """Inputs (B, ...), outputs (B, *size)."""
+        parts = zip(self.begin, self.size, self.strides, strict=True)
+        return inputs[
+            (slice(None), *(slice(begin, begin + (size - 1) * step + 1, step) for begin, size, step in parts))
+        ]
+
+    def compute_output_shape(self, input_shape):
+        """(B, *size)."""
+        return tf.TensorShape([input_shape[0], *self.size])
+
+    def get_config(self) -> dict:
+        """Keras's configuration of the layer."""
+        return {**super().get_config(), "begin": self.begin, "size": self.size, "strides": self.strides}

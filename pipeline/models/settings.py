@@ -1,11 +1,13 @@
 """The configuration sections of the networks, their sizes, and the layer names of AU heads (TensorFlow-free)."""
 
+import keyword
 from collections.abc import Iterable, Iterator
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, FiniteFloat
 
 from pipeline.errors import UserError
+from pipeline.models.applications import APPLICATIONS, RESERVED, closest_application
 from pipeline.settings import Conflict, Section
 
 MIN_IMAGE_SIZE = {"small_resnet": 24, "mobilenet_v2": 32, "inception_v3": 75}  # pixels, by encoder
@@ -73,7 +75,69 @@ class AuNetwork(Section):
             yield Conflict(("weights",), message, (("encoder",),))
 
 
-AnyModel = Annotated[ResNet20 | AuNetwork, Field(discriminator="name")]
+def _factory(text: str) -> str:
+    """`text` itself if it is the path of a function, "module:function"."""
+    module, colon, function = text.partition(":")
+    if not colon or not all(
+        word.isidentifier() and not keyword.iskeyword(word) for word in (*module.split("."), function)
+    ):
+        raise ValueError(f"expected MODULE:FUNCTION, such as my_package.nets:build, not {text!r}")
+    return text
+
+
+def _application(name: str) -> str:
+    """`name` itself if there is such a network."""
+    if name not in APPLICATIONS:
+        guess = closest_application(name)
+        advice = f"Did you mean {guess!r}?" if guess else f"There are {', '.join(APPLICATIONS)}"
+        raise ValueError(f"there is no network {name!r} in tf_keras.applications. {advice}")
+    return name
+
+
+class KerasNetwork(Section):
+    """Your own tf_keras network: what a function returns, a file, or a network of tf_keras.applications."""
+
+    name: Literal["keras"] = Field("keras", description="The network.")
+    factory: Annotated[str, AfterValidator(_factory)] | None = Field(
+        None, description="The function that returns the network, as MODULE:FUNCTION, such as my_package.nets:build."
+    )
+    file: str | None = Field(None, min_length=1, description="A float network written by model.save: .keras or .h5.")
+    application: Annotated[str, AfterValidator(_application)] | None = Field(
+        None, description="A network of tf_keras.applications, such as mobilenet_v3_small, with random initial weights."
+    )
+    arguments: dict[str, Any] = Field({}, description="Keyword arguments of the factory or the application.")
+    input_range: Annotated[list[FiniteFloat], Field(min_length=2, max_length=2)] | None = Field(
+        None,
+        description="What the network takes for black and white, such as [-1, 1]; null: [0, 255] before a Rescaling that "
+        "expects it, else [0, 1].",
+    )
+
+    def conflicts(self) -> Iterator[Conflict]:
+        """No source or several of them, and arguments that nothing takes."""
+        sources = [key for key in ("factory", "file", "application") if getattr(self, key) is not None]
+        if not sources:
+            yield Conflict((), "give factory: MODULE:FUNCTION, file: net.keras, or application: mobilenet_v3_small")
+        for key in sources[1:]:
+            yield Conflict((key,), f"is given beside {sources[0]}. Remove one of the two", ((sources[0],),))
+        if self.file is not None and self.arguments:
+            yield Conflict(
+                ("arguments",), "are for a factory or an application, not for a file. Remove them", (("file",),)
+            )
+        for key in RESERVED & self.arguments.keys() if self.application is not None else ():
+            message = "is set by the pipeline, from the data. Remove it, or write a factory"
+            yield Conflict(("arguments", key), message, (("application",),))
+        if self.input_range is not None and self.input_range[0] >= self.input_range[1]:
+            yield Conflict(("input_range",), "the first number must be smaller: [black, white]")
+
+    @property
+    def source(self) -> str:
+        """Where the network comes from, for messages, such as `model.file: net.keras`."""
+        return next(
+            f"model.{key}: {text}" for key in ("factory", "file", "application") if (text := getattr(self, key))
+        )
+
+
+AnyModel = Annotated[ResNet20 | AuNetwork | KerasNetwork, Field(discriminator="name")]
 
 
 def head_layer(head: str, part: str) -> str:

@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 import tf_keras
 
+from pipeline.models.graph import LINEAR
 from pipeline.quantization.folding import affine, bias_step, range_name, rounded_kernel
 from pipeline.quantization.integer_model import IntegerModel, Operation
 from pipeline.quantization.lowering import Lowered, lower
@@ -47,9 +48,10 @@ def device_values(model: tf_keras.Model, lowered: Lowered) -> list[DeviceValue]:
     """(variable, value) pairs that move a quantized model onto the grids of its integer model."""
     plan, variables = plan_of(model), variables_by_layer(model)
     pairs = _ranges(plan, range_variables(model), lowered.integer_model)
-    for operation in lowered.integer_model.operations:
-        if operation.weights is not None:
-            pairs += _bias(plan, operation, lowered, variables)
+    weighted = [operation for operation in lowered.integer_model.operations if operation.weights is not None]
+    first = {plan.nodes[operation.name].layer.name: operation for operation in reversed(weighted)}
+    for operation in first.values():  # the biases of a shared layer's calls differ by less than their steps
+        pairs += _bias(plan, operation, lowered, variables)
     return pairs
 
 
@@ -60,10 +62,12 @@ def rounded_network(model: tf_keras.Model) -> tf_keras.Model:
     network, plan, quantizers = float_network(model), plan_of(model), kernel_quantizers(model)
     variables, values = variables_by_layer(network), values_by_layer(network)
     fold_first = settings_of(model).batch_norm == "fold"
-    for name in plan.weight_bits:
-        gain = _gain(plan, plan.norm_of(name), values) if fold_first else np.ones(1)
-        kernel = "depthwise_kernel" if "depthwise_kernel" in values[name] else "kernel"
-        variables[name][kernel].assign(rounded_kernel(plan.nodes[name], values[name], gain, quantizers[name]))
+    for node in plan.nodes.values():
+        if node.kind in LINEAR:
+            name = node.layer.name
+            gain = _gain(plan, plan.norm_of(node.name), values) if fold_first else np.ones(1)
+            kernel = "depthwise_kernel" if "depthwise_kernel" in values[name] else "kernel"
+            variables[name][kernel].assign(rounded_kernel(node, values[name], gain, quantizers[name]))
     return network
 
 
@@ -86,7 +90,7 @@ def _bias(plan: Plan, operation: Operation, lowered: Lowered, variables: dict[st
     weights, source = operation.weights, lowered.integer_model.tensors[operation.inputs[0]]
     change = weights.bias * bias_step(source.scale, weights.scales) - lowered.weights[operation.name].bias
     norm = plan.norm_of(operation.name)
-    own = variables.get(norm or operation.name, {})
+    own = variables.get(plan.nodes[norm or operation.name].layer.name, {})
     if "moving_mean" in own and "beta" not in own:
         gain = affine(_float64(own), plan.nodes[norm].layer.epsilon)[0]
         return [_moved(own["moving_mean"], -change / np.where(gain == 0, np.inf, gain))]
@@ -102,4 +106,7 @@ def _float64(variables: dict[str, tf.Variable]) -> dict[str, np.ndarray]:
 
 
 def _gain(plan: Plan, norm: str | None, values: dict[str, dict]) -> np.ndarray:
-    return affine(values[norm], plan.nodes[norm].layer.epsilon)[0] if norm else np.ones(1)
+    if norm is None:
+        return np.ones(1)
+    layer = plan.nodes[norm].layer
+    return affine(values[layer.name], layer.epsilon)[0]

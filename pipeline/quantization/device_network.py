@@ -7,46 +7,67 @@ its 24-bit integers, float64 elsewhere; everything else is int32 or XNNPACK's ow
 import numpy as np
 import tensorflow as tf
 
-from pipeline.quantization.integer_model import IntegerModel, Operation, Tensor
-from pipeline.quantization.integer_ops import EXACT_IN_FLOAT32, add_factors, code_limits, mean_factors, quantize_factor
+from pipeline.quantization.integer_model import Arrays, IntegerModel, Operation, Tensor, listed, unlisted
+from pipeline.quantization.integer_ops import mean_factors, quantize_factor
+from pipeline.quantization.leaky_relu import leaky_relu_factors
+from pipeline.quantization.linear_ops import EXACT_IN_FLOAT32
+from pipeline.quantization.moving_ops import BILINEAR_BITS, bilinear, nearest, slice_ends
+from pipeline.quantization.pair_ops import add_factors, multiply_factor
+from pipeline.quantization.saturation import code_limits
+from pipeline.quantization.table_ops import TABLE_OPERATIONS, table
 
-WITH_WEIGHTS = {"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"}
+WITH_WEIGHTS = {"CONV_2D", "TRANSPOSE_CONV", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"}
 
 
 class DeviceNetwork(tf.Module):
     """An integer model as a compiled function; `update` loads the numbers of another model without retracing.
 
-    `forward`: uint8 images (B, H, W, C) to logits float32 (B, K).
+    `from_codes`: int8 codes (B, ...) to logits float32 (B, ..., K); tuples of them for several inputs and outputs.
     """
 
     def __init__(self, model: IntegerModel):
         super().__init__()
         self.model = model
         self.parameters = {operation.output: _variables(operation, model) for operation in model.operations}
-        self.output_scale = tf.Variable(model.tensors[model.output].scale, trainable=False)
-        shape = model.tensors[model.input].shape
-        self.forward = tf.function(self._forward, input_signature=[tf.TensorSpec((None, *shape), tf.uint8)])
+        self.output_scales = [tf.Variable(model.tensors[name].scale, trainable=False) for name in model.outputs]
+        shapes = [(None, *model.tensors[name].shape) for name in model.inputs]
+        self.from_codes = tf.function(self._forward, [unlisted([tf.TensorSpec(shape, tf.int8) for shape in shapes])])
+
+    def forward(self, examples: Arrays) -> tf.Tensor | tuple[tf.Tensor, ...]:
+        """Logits float32 (B, ..., K) of examples, uint8 or float32 (B, ...): see `feed`."""
+        return self.from_codes(self.model.codes(examples))
 
     def update(self, model: IntegerModel) -> None:
         """Load weights, biases and scales of a model with the same structure."""
         for operation in model.operations:
             for name, value in _numbers(operation, model).items():
                 self.parameters[operation.output][name].assign(value)
-        self.output_scale.assign(model.tensors[model.output].scale)
+        for name, scale in zip(model.outputs, self.output_scales, strict=True):
+            scale.assign(model.tensors[name].scale)
 
-    def _forward(self, images: tf.Tensor) -> tf.Tensor:
-        values = {self.model.input: tf.cast(images, tf.float32)}  # code - zero point = pixel
+    def _forward(self, codes):
+        pairs = zip(self.model.inputs, listed(codes), strict=True)
+        tensors = self.model.tensors
+        values = {name: tf.cast(array, tf.float32) - float(tensors[name].zero_point) for name, array in pairs}
         for operation in self.model.operations:
             inputs = [values[name] for name in operation.inputs]
             values[operation.output] = self._run(operation, inputs)
-        return values[self.model.output] * self.output_scale
+        pairs = zip(self.model.outputs, self.output_scales, strict=True)
+        return unlisted([values[name] * scale for name, scale in pairs])
 
     def _run(self, operation: Operation, inputs: list[tf.Tensor]) -> tf.Tensor:
         numbers, tensors = self.parameters[operation.output], self.model.tensors
         source, output = tensors[operation.inputs[0]], tensors[operation.output]
         if operation.kind == "RESHAPE":
             return tf.reshape(inputs[0], (-1, *output.shape))
-        result = RULES[operation.kind](operation, inputs, numbers, source)
+        if operation.kind in SHAPED:
+            return SHAPED[operation.kind](operation, inputs, numbers, output)
+        if operation.kind == "TRANSPOSE":
+            return tf.transpose(inputs[0], (0, *operation.options["permutation"]))
+        if operation.kind == "TRANSPOSE_CONV":
+            result = _transpose_conv(operation, inputs, numbers, output)
+        else:
+            result = RULES[operation.kind](operation, inputs, numbers, source)
         if operation.kind in REDUCING:
             result = tf.reshape(result, (-1, *output.shape))
         if operation.kind in PASSING:
@@ -73,9 +94,20 @@ def _own_numbers(operation: Operation, model: IntegerModel) -> dict[str, np.ndar
         multiplier = np.float32(inputs[0].scale) * weights.scales / np.float32(output.scale)
         kernel = _kernel(operation).astype(_exact_type(operation, inputs[0]))
         return {"kernel": kernel, "bias": weights.bias, "multiplier": multiplier.astype(np.float32)}
-    if operation.kind == "ADD":
+    if operation.kind in ("ADD", "SUB"):
         factors, shift = add_factors(inputs, output)
-        return {"factors": np.array(factors, np.int32), "shift": np.int32(shift)}
+        signs = np.array((1, 1 if operation.kind == "ADD" else -1), np.int32)
+        return {"factors": np.array(factors, np.int32) * signs, "shift": np.int32(shift)}
+    if operation.kind == "MINIMUM":
+        return {"code": np.float32(operation.options["code"] - output.zero_point)}
+    if operation.kind == "LEAKY_RELU":
+        slopes = leaky_relu_factors(operation.options["alpha"], inputs[0].scale, output.scale)
+        return {"slopes": np.array(slopes, np.int32)}
+    if operation.kind == "MUL":
+        return {"factor": multiply_factor(inputs, output)}
+    if operation.kind in TABLE_OPERATIONS:
+        codes = table(operation.kind, operation.options, inputs[0], output)
+        return {"table": codes.astype(np.float32) - output.zero_point}
     if operation.kind == "QUANTIZE":
         return {"factor": np.int32(quantize_factor(inputs[0].scale, output.scale))}
     if operation.kind == "MEAN":
@@ -89,6 +121,8 @@ def _kernel(operation: Operation) -> np.ndarray:
     codes = operation.weights.codes
     if operation.kind == "CONV_2D":
         return codes.transpose(1, 2, 3, 0)
+    if operation.kind == "TRANSPOSE_CONV":
+        return codes.transpose(1, 2, 0, 3)
     if operation.kind == "DEPTHWISE_CONV_2D":
         multiplier = operation.options["depth_multiplier"]
         return codes[0].reshape(*codes.shape[1:3], -1, multiplier)
@@ -119,14 +153,66 @@ def _conv(operation, inputs, numbers, source) -> tf.Tensor:
     return _requantize(tf.nn.depthwise_conv2d(x, kernel, strides, **settings), numbers)
 
 
+def _transpose_conv(operation, inputs, numbers, output) -> tf.Tensor:
+    x, padding = tf.cast(inputs[0], numbers["kernel"].dtype), operation.options["padding"].upper()
+    shape = (tf.shape(x)[0], *output.shape)
+    return _requantize(
+        tf.nn.conv2d_transpose(x, numbers["kernel"], shape, operation.options["strides"], padding), numbers
+    )
+
+
 def _dense(operation, inputs, numbers, source) -> tf.Tensor:
-    return _requantize(tf.matmul(tf.cast(inputs[0], numbers["kernel"].dtype), numbers["kernel"]), numbers)
+    return _requantize(tf.tensordot(tf.cast(inputs[0], numbers["kernel"].dtype), numbers["kernel"], 1), numbers)
 
 
 def _add(operation, inputs, numbers, source) -> tf.Tensor:
-    total = tf.add_n([tf.cast(x, tf.int32) * numbers["factors"][index] for index, x in enumerate(inputs)])
+    first, second = (tf.cast(x, tf.int32) * numbers["factors"][index] for index, x in enumerate(inputs))
+    total = first + second
     half = tf.bitwise.left_shift(1, numbers["shift"] - 1)
     return tf.bitwise.right_shift(total + half, tf.broadcast_to(numbers["shift"], tf.shape(total)))
+
+
+def _multiply(operation, inputs, numbers, source) -> tf.Tensor:
+    return tf.round(inputs[0] * inputs[1] * numbers["factor"])
+
+
+def _table(operation, inputs, numbers, source) -> tf.Tensor:
+    return tf.gather(numbers["table"], tf.cast(inputs[0], tf.int32) + (source.zero_point + 128))
+
+
+def _slice(operation, inputs, numbers, output) -> tf.Tensor:
+    strides = operation.options.get("strides", (1,) * len(output.shape))
+    parts = zip(operation.options["begin"], slice_ends(operation, output), strides, strict=True)
+    return inputs[0][(slice(None), *(slice(*part) for part in parts))]
+
+
+def _leaky_relu(operation, inputs, numbers, source) -> tf.Tensor:
+    codes = tf.cast(inputs[0], tf.int32)
+    slopes = tf.where(codes >= 0, numbers["slopes"][0], numbers["slopes"][1])
+    return tf.bitwise.right_shift(codes * slopes + 128, 8)
+
+
+def _resize_nearest(operation, inputs, numbers, output) -> tf.Tensor:
+    places = [nearest(*sizes) for sizes in zip(inputs[0].shape[1:3], output.shape, strict=False)]
+    return tf.gather(tf.gather(inputs[0], places[0], axis=1), places[1], axis=2)
+
+
+def _resize_bilinear(operation, inputs, numbers, output) -> tf.Tensor:
+    """Along each axis weights in 2048ths; together they make 2^22, so sums of codes fit into int32."""
+    one, total = 1 << BILINEAR_BITS, tf.cast(inputs[0], tf.int32)
+    for axis in (1, 2):
+        first, second, weight = bilinear(inputs[0].shape[axis], output.shape[axis - 1])
+        weight = tf.reshape(tf.constant(weight), (-1, 1, 1) if axis == 1 else (-1, 1))
+        total = tf.gather(total, first, axis=axis) * (one - weight) + tf.gather(total, second, axis=axis) * weight
+    return tf.cast(tf.bitwise.right_shift(total + (1 << (2 * BILINEAR_BITS - 1)), 2 * BILINEAR_BITS), tf.float32)
+
+
+SHAPED = {
+    "SLICE": _slice,
+    "STRIDED_SLICE": _slice,
+    "RESIZE_NEAREST_NEIGHBOR": _resize_nearest,
+    "RESIZE_BILINEAR": _resize_bilinear,
+}
 
 
 def _quantize(operation, inputs, numbers, source) -> tf.Tensor:
@@ -169,14 +255,19 @@ RULES = {
     "DEPTHWISE_CONV_2D": _conv,
     "FULLY_CONNECTED": _dense,
     "ADD": _add,
+    "SUB": _add,
+    "LEAKY_RELU": _leaky_relu,
+    "MUL": _multiply,
+    **dict.fromkeys(TABLE_OPERATIONS, _table),
     "QUANTIZE": _quantize,
     "MEAN": _mean,
     "AVERAGE_POOL_2D": _average_pool,
     "MAX_POOL_2D": _max_pool,
     "MAXIMUM": _maximum,
+    "MINIMUM": lambda operation, inputs, numbers, source: tf.minimum(inputs[0], numbers["code"]),
     "PAD": _pad,
     "REDUCE_MAX": lambda operation, inputs, numbers, source: tf.reduce_max(inputs[0], axis=[1, 2]),
-    "CONCATENATION": lambda operation, inputs, numbers, source: tf.concat(inputs, axis=-1),
+    "CONCATENATION": lambda operation, inputs, numbers, source: tf.concat(inputs, axis=operation.options["axis"]),
 }
 REDUCING = {"MEAN", "REDUCE_MAX"}
-PASSING = {"MAX_POOL_2D", "MAXIMUM", "PAD", "REDUCE_MAX", "CONCATENATION"}
+PASSING = {"MAX_POOL_2D", "MAXIMUM", "MINIMUM", "PAD", "REDUCE_MAX", "CONCATENATION"}

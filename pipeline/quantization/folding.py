@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pipeline.models.graph import LINEAR, Node
+from pipeline.models.graph import LINEAR, SCALING, SUMS, Node
+from pipeline.quantization.certain_scales import settle
 from pipeline.quantization.grid import weight_top_code
 from pipeline.quantization.integer_model import Weights
 from pipeline.quantization.integer_ops import quantize_factor
@@ -74,20 +75,21 @@ def fold_groups(plan: Plan, values: dict[str, dict], quantizers: dict, fold_firs
     the kernel before batch norm.
     """
     norms = {
-        name: affine(values[name], node.layer.epsilon)
+        name: affine(values[node.layer.name], getattr(node.layer, "epsilon", 0.0))
         for name, node in plan.nodes.items()
-        if node.kind == "BatchNormalization"
+        if node.kind in SCALING
     }
     found = {}
     for group in plan.groups.values():
         node = plan.nodes[group.head]
         if node.kind in LINEAR:
             norm = norms.get(group.batch_norm)
-            found[node.name] = fold_linear(node, values[node.name], norm, quantizers[node.name], fold_first)
-        elif node.kind == "BatchNormalization":
+            layer = node.layer.name
+            found[node.name] = fold_linear(node, values[layer], norm, quantizers[layer], fold_first)
+        elif node.kind in SCALING:
             found[node.name] = fold_lone_batch_norm(*norms[node.name])
         elif node.kind == "AveragePooling2D" and node.name not in plan.tied:
-            found[node.name] = averaging_weights(node.layer.input_shape[-1], node.layer.get_config()["pool_size"])
+            found[node.name] = averaging_weights(node.shape[-1], node.layer.get_config()["pool_size"])
     return found
 
 
@@ -119,9 +121,9 @@ def averaging_weights(channels: int, size: tuple[int, int]) -> FoldedWeights:
 
 
 def affine(norm: dict, epsilon: float) -> tuple[np.ndarray, np.ndarray]:
-    """Inference batch norm as y = x * gain + shift, each (C,), from its variables as float64."""
-    gain = norm.get("gamma", 1.0) / np.sqrt(norm["moving_variance"] + epsilon)
-    return gain, norm.get("beta", 0.0) - norm["moving_mean"] * gain
+    """Inference batch norm, or Affine, as y = x * gain + shift, each (C,), from its variables as float64."""
+    gain = norm.get("gamma", 1.0) / np.sqrt(norm.get("moving_variance", 1.0) + epsilon)
+    return gain, norm.get("beta", 0.0) - norm.get("moving_mean", 0.0) * gain
 
 
 def round_weights(matrix: np.ndarray, quantizer: "KernelQuantizer") -> tuple[np.ndarray, np.ndarray]:
@@ -138,7 +140,7 @@ def rounded_kernel(node: Node, values: dict, gain: np.ndarray, quantizer: "Kerne
     matrix = output_major(node, values)
     factor = column(np.where(gain == 0, 1, gain), matrix)
     codes, scales = round_weights(matrix * factor, quantizer)
-    kernel = np.moveaxis(codes * column(scales, codes) / factor, 0, -1)
+    kernel = np.moveaxis(codes * column(scales, codes) / factor, 0, _output_axis(node))
     return kernel.reshape(_kernel(values).shape).astype(np.float32)
 
 
@@ -147,7 +149,12 @@ def output_major(node: Node, values: dict) -> np.ndarray:
     kernel = _kernel(values)
     if node.kind == "DepthwiseConv2D":
         kernel = kernel.reshape(*kernel.shape[:2], -1)
-    return np.moveaxis(kernel, -1, 0)
+    return np.moveaxis(kernel, _output_axis(node), 0)
+
+
+def _output_axis(node: Node) -> int:
+    """The axis of a kernel's output channels: Keras stores a transposed one as (h, w, O, I)."""
+    return -2 if node.kind == "Conv2DTranspose" else -1
 
 
 def _kernel(values: dict) -> np.ndarray:
@@ -168,6 +175,9 @@ def tensor_scales(plan: Plan, ranges: dict[str, np.float32], weights: dict[str, 
     for _ in range(2):  # an addition's output may raise an input, which may raise what follows from it
         _raise_addends(plan, scales)
         _raise_outputs(plan, ranges, weights, scales)
+        settle(plan, scales)
+    for head in plan.requantized:
+        scales[plan.copy_name(head)] = _copy_scale(plan, head, ranges, scales)
     return scales | {end: scales[plan.owner(end)] for end in plan.groups}
 
 
@@ -177,9 +187,10 @@ def range_name(plan: Plan, end: str, ranges: dict) -> str:
 
 
 def _trained(plan: Plan, end: str, ranges) -> np.float32:
+    tensor = plan.tensors[end]
     if plan.nodes[end].kind == "InputLayer":
-        return np.float32(1 / 255)
-    return _step(ranges, range_name(plan, end, ranges), plan.tensors[end].grid.top)
+        return np.float32(tensor.limit / tensor.grid.top)
+    return _step(ranges, range_name(plan, end, ranges), tensor.grid.top)
 
 
 def _step(ranges, name: str, top: int) -> np.float32:
@@ -189,16 +200,15 @@ def _step(ranges, name: str, top: int) -> np.float32:
 def _tie_branches(plan: Plan, node, scales: Scales) -> None:
     """QUANTIZE stores the ratio of two scales in 256ths: rescale each branch that needs one to such a ratio.
 
-    Where a branch is the image itself, rescale the concatenation.
+    Where the grid of a branch is fixed (an input of the network, a sigmoid), rescale the concatenation.
     """
     own = plan.owner(node.name)
     ends = {plan.owner(plan.source(name)) for name in node.inputs} - {own}
-    for end in sorted(ends, key=lambda end: plan.nodes[end].kind != "InputLayer"):
-        ratio = _tied_ratio(scales[end] / scales[own])
-        if plan.nodes[end].kind == "InputLayer":
-            scales[own] = scales[end] / ratio
-        else:
-            scales[end] = scales[own] * ratio
+    fixed = {end for end in ends if plan.tensors[end].limit is not None}
+    for end in sorted(fixed)[:1]:
+        scales[own] = scales[end] / _tied_ratio(scales[end] / scales[own])
+    for end in ends - fixed:
+        scales[end] = scales[own] * _tied_ratio(scales[end] / scales[own])
 
 
 def _tied_ratio(ratio: np.float32) -> np.float32:
@@ -217,7 +227,7 @@ def _copy_scale(plan: Plan, head: str, ranges, scales: Scales) -> np.float32:
 def _raise_addends(plan: Plan, scales: Scales) -> None:
     """Raise input steps of additions that are much finer than the output's."""
     for end, group in plan.groups.items():
-        if plan.nodes[group.head].kind == "Add":
+        if plan.nodes[group.head].kind in SUMS:
             for name in plan.nodes[group.head].inputs:
                 source = plan.owner(plan.source(name))
                 scales[source] = max(scales[source], np.float32(scales[plan.owner(end)] * MIN_ADD_RATIO))
@@ -229,6 +239,8 @@ def _raise_outputs(plan: Plan, ranges, weights: dict[str, FoldedWeights], scales
         if group.head in plan.requantized:
             scales[plan.copy_name(group.head)] = _copy_scale(plan, group.head, ranges, scales)
         own = plan.owner(end)
+        if plan.tensors[own].limit is not None:
+            continue
         scales[own] = max(scales[own], _smallest(plan, group.head, weights.get(group.head), scales))
 
 
@@ -236,7 +248,7 @@ def _smallest(plan: Plan, head: str, weights: FoldedWeights | None, scales: Scal
     """The smallest possible output step of the operation of layer `head`; only outputs that are always 0 need it."""
     inputs = [_input_step(plan, head, source, scales) for source in plan.nodes[head].inputs]
     if weights is None:
-        return np.float32((max(inputs, default=0) if plan.nodes[head].kind == "Add" else 0) / MAX_RATIO)
+        return np.float32((max(inputs, default=0) if plan.nodes[head].kind in SUMS else 0) / MAX_RATIO)
     largest = max(inputs[0] * weights.scales.max(), np.abs(weights.bias).max() / MAX_BIAS)
     return np.float32(max(largest / MAX_RATIO, weights.reach(inputs[0]) / MAX_OUTPUT))
 

@@ -2,53 +2,65 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from weakref import WeakKeyDictionary
 
 import numpy as np
 import tensorflow as tf
 import tf_keras
 
-from pipeline.models.layers import PadChannels, SeededDropout
-from pipeline.quantization.layers import FoldedBatchNorm, QuantizeTensor
+from pipeline.models.graph import UNIT_RANGE, Range
+from pipeline.models.layers import Affine, ChannelScale, PadChannels, SeededDropout, Slice
+from pipeline.quantization.layers import FoldedBatchNorm, QuantizeTensor, QuantizeWrapperV2
 from pipeline.quantization.plan import Plan, plan
 from pipeline.quantization.quantizers import (
     RANGE_NAME,
     ActivationQuantizer,
     CopyQuantizer,
+    InputQuantizer,
     KernelQuantizer,
     LowBitQuantizeConfig,
-    PixelQuantizer,
     PoolQuantizer,
 )
 from pipeline.quantization.settings import QuantizationSettings
 from pipeline.quantization.tfmot import QuantizeWrapper
 from pipeline.quantization.tfmot import quantize_scope as tfmot_scope
 
-PREFIX = "quant_"
 CLASSES = (
     LowBitQuantizeConfig,
     KernelQuantizer,
     ActivationQuantizer,
     CopyQuantizer,
-    PixelQuantizer,
+    InputQuantizer,
     PoolQuantizer,
     QuantizeTensor,
     FoldedBatchNorm,
+    Affine,
+    ChannelScale,
+    Slice,
     PadChannels,
     SeededDropout,
 )
+EARLIER_NAMES = {"PixelQuantizer": InputQuantizer}  # in saved models whose inputs are all from 0 to 1
 _PLANS: WeakKeyDictionary = WeakKeyDictionary()
 
 
-def quantize_scope():
-    """The Keras scope in which quantized models are saved, cloned and loaded."""
-    return tfmot_scope({cls.__name__: cls for cls in CLASSES})
+@contextmanager
+def quantize_scope() -> Iterator[None]:
+    """The Keras scope in which `tf_keras.models.load_model`, `clone_model` and `from_config` know quantized models."""
+    own = tf_keras.utils.custom_object_scope({QuantizeWrapperV2.__name__: QuantizeWrapperV2})
+    with tfmot_scope({cls.__name__: cls for cls in CLASSES} | EARLIER_NAMES), own:
+        yield
 
 
-def recipe_for(network: tf_keras.Model, settings: QuantizationSettings) -> dict[str, str]:
-    """{"network": architecture of the float network, "settings": those of quantization}, both as JSON text."""
+def recipe_for(network: tf_keras.Model, settings: QuantizationSettings, ranges: dict[str, Range]) -> dict[str, str]:
+    """{"network": architecture of the float network, "settings": of quantization, "input_ranges": by input}, as JSON texts."""
     fields = set(QuantizationSettings.model_fields)
-    return {"network": network.to_json(), "settings": settings.model_dump_json(include=fields)}
+    return {
+        "network": network.to_json(),
+        "settings": settings.model_dump_json(include=fields),
+        "input_ranges": json.dumps(ranges),
+    }
 
 
 def recipe_of(model: tf_keras.Model) -> dict[str, str] | None:
@@ -63,6 +75,12 @@ def settings_of(model: tf_keras.Model) -> QuantizationSettings:
     return QuantizationSettings(**recorded)
 
 
+def ranges_of(model: tf_keras.Model) -> dict[str, Range]:
+    """{input: (low, high)} of a quantized model; older models did not record it and take 0 to 1."""
+    recorded = json.loads(recipe_of(model).get("input_ranges", "{}"))
+    return {name: tuple(recorded.get(name, UNIT_RANGE)) for name in model.input_names}
+
+
 def plain_network(model: tf_keras.Model) -> tf_keras.Model:
     """A new float network of the architecture a quantized model was made from, with untrained weights."""
     with quantize_scope():
@@ -72,7 +90,7 @@ def plain_network(model: tf_keras.Model) -> tf_keras.Model:
 def plan_of(model: tf_keras.Model) -> Plan:
     """The plan a quantized model was made from; computed once per model."""
     if model not in _PLANS:
-        _PLANS[model] = plan(plain_network(model), settings_of(model))
+        _PLANS[model] = plan(plain_network(model), settings_of(model), ranges_of(model))
     return _PLANS[model]
 
 
@@ -123,16 +141,17 @@ def values_by_layer(model: tf_keras.Model) -> dict[str, dict[str, np.ndarray]]:
 
 
 def _short_name(variable) -> str:
-    return variable.name.split(":")[0].split("/")[-1]
+    return variable.name.rpartition("/")[2].partition(":")[0]
 
 
 def range_variables(model: tf_keras.Model) -> dict[str, tf.Variable]:
-    """{layer name without prefix: scalar variable with the largest magnitude of its output}."""
+    """{layer of the plain network, or copy: scalar variable with the largest magnitude of its output}."""
     found = {}
     for layer in model.layers:
         variables = getattr(layer, "quantizer_vars", None) or getattr(layer, "_output_quantizer_vars", None) or {}
         if RANGE_NAME in variables:
-            found[layer.name.removeprefix(PREFIX)] = variables[RANGE_NAME]
+            name = layer.layer.name if isinstance(layer, QuantizeWrapper) else layer.name
+            found[name] = variables[RANGE_NAME]
     return found
 
 
@@ -160,6 +179,19 @@ def set_enabled(model: tf_keras.Model, enabled: bool) -> bool:
 def is_enabled(model: tf_keras.Model) -> bool:
     """Whether a quantized model rounds (it does not during float warm-up)."""
     return all(quantizer.enabled for quantizer in _quantizers(model))
+
+
+@contextmanager
+def observing(model: tf_keras.Model) -> Iterator[None]:
+    """A block in which graphs are traced whose inference sets every activation range to that of its batch."""
+    quantizers = [each for each in _quantizers(model) if isinstance(each, ActivationQuantizer)]
+    try:
+        for quantizer in quantizers:
+            quantizer.observing = True
+        yield
+    finally:
+        for quantizer in quantizers:
+            quantizer.observing = False
 
 
 def _quantizers(model) -> Iterator[KernelQuantizer | ActivationQuantizer]:

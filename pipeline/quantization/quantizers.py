@@ -3,6 +3,8 @@
 import tensorflow as tf
 import tf_keras
 
+from pipeline.models.input_range import TOLERANCE
+from pipeline.quantization.feed import grid_of
 from pipeline.quantization.grid import Grid, weight_top_code
 from pipeline.quantization.tfmot import (
     QuantizeConfig,
@@ -43,8 +45,8 @@ def fake_quantize(x: tf.Tensor, limit: tf.Tensor, grid: Grid) -> tf.Tensor:
 class KernelQuantizer(Quantizer):
     """Weights: one scale per output channel (or per tensor), always from the current weights (paper sec. 2.2)."""
 
-    def __init__(self, bits: int, per_channel: bool = True, depthwise: bool = False):
-        self.bits, self.per_channel, self.depthwise = bits, per_channel, depthwise
+    def __init__(self, bits: int, per_channel: bool = True, depthwise: bool = False, transposed: bool = False):
+        self.bits, self.per_channel, self.depthwise, self.transposed = bits, per_channel, depthwise, transposed
         self.enabled = True
 
     def build(self, tensor_shape, name, layer):
@@ -52,7 +54,9 @@ class KernelQuantizer(Quantizer):
         return {}
 
     def reduction_axes(self, rank: int) -> list[int]:
-        """The axes of a kernel of this rank that share one scale (a depthwise kernel has two channel axes)."""
+        """The axes of a kernel of this rank that share one scale: a depthwise kernel (h, w, I, M), a transposed (h, w, O, I)."""
+        if self.transposed and self.per_channel:
+            return [axis for axis in range(rank) if axis != rank - 2]
         channel_axes = (2 if self.depthwise else 1) if self.per_channel else 0
         return list(range(rank - channel_axes))
 
@@ -64,14 +68,16 @@ class KernelQuantizer(Quantizer):
         return straight_through(lambda w: round_to_grid(w, self.bits, axes), inputs)
 
     def get_config(self):
-        return {"bits": self.bits, "per_channel": self.per_channel, "depthwise": self.depthwise}
+        layout = {"depthwise": self.depthwise, "transposed": self.transposed}
+        return {"bits": self.bits, "per_channel": self.per_channel, **layout}
 
 
 class ActivationQuantizer(Quantizer):
     """Activations: scale of this batch in training, exponential moving average in inference (paper sec. 2.2).
 
     `in_training=False` only observes the range in training: tensors that are not the input of a layer (sums, logits)
-    are rounded on the device but not in the paper's training graph.
+    are rounded on the device but not in the paper's training graph. While `observing` is set (read when a graph is
+    traced), inference too takes the scale of its batch (`calibrate`).
     """
 
     def __init__(
@@ -81,24 +87,32 @@ class ActivationQuantizer(Quantizer):
         unsigned_range: bool = False,
         in_training: bool = True,
         ema_momentum: float = 0.99,
+        limit: float | None = None,
     ):
         self.grid = Grid.of(bits, signed, unsigned_range)
         self.signed, self.unsigned_range, self.in_training = signed, unsigned_range, in_training
-        self.ema_momentum = ema_momentum
-        self.enabled = True
+        self.ema_momentum, self.limit = ema_momentum, limit
+        self.enabled, self.observing = True, False
 
     def build(self, tensor_shape, name, layer):
-        """A scalar: moving average of the largest magnitude; 0 before the first batch."""
-        return {RANGE_NAME: layer.add_weight(f"{name}_{RANGE_NAME}", shape=(), initializer="zeros", trainable=False)}
+        """A scalar: moving average of the largest magnitude, 0 before the first batch; or the fixed `limit`."""
+        start = tf_keras.initializers.Constant(self.limit or 0.0)
+        return {RANGE_NAME: layer.add_weight(f"{name}_{RANGE_NAME}", shape=(), initializer=start, trainable=False)}
 
     def __call__(self, inputs, training, weights, **kwargs):
         """Quantized activations, same shape as `inputs`."""
         average = weights[RANGE_NAME]
         if not training:
+            if self.observing and self.limit is None:
+                average.assign(self._batch_limit(inputs))
             return self.on_device(inputs, average) if self.enabled else inputs
-        limit = self._batch_limit(tf.stop_gradient(inputs))
-        seen = tf.where(average > 0, average * self.ema_momentum + limit * (1 - self.ema_momentum), limit)
-        average.assign(seen)
+        if self.limit is None:
+            limit = self._batch_limit(tf.stop_gradient(inputs))
+            seen = tf.where(average > 0, average * self.ema_momentum + limit * (1 - self.ema_momentum), limit)
+            average.assign(seen)
+        else:
+            limit = tf.constant(self.limit)
+            average.assign(limit)  # a re-estimation of statistics begins at 0
         if not (self.enabled and self.in_training):
             return inputs
         return straight_through(lambda x: fake_quantize(x, limit, self.grid), inputs)
@@ -120,6 +134,7 @@ class ActivationQuantizer(Quantizer):
             "unsigned_range": self.unsigned_range,
             "in_training": self.in_training,
             "ema_momentum": self.ema_momentum,
+            "limit": self.limit,
         }
 
 
@@ -141,21 +156,33 @@ class PoolQuantizer(ActivationQuantizer):
         return (tf.sign(codes) * tf.floor(tf.abs(codes) + (0.5 + 1e-4)) - self.grid.zero_point) * step
 
 
-class PixelQuantizer(Quantizer):
-    """The network's input: pixel / 255 in [0, 1] is already on an 8-bit grid with step 1/255."""
+class InputQuantizer(Quantizer):
+    """An input of the network: 8 bits over the range that it takes, and an error where data leave it."""
 
-    grid = Grid.of(8, signed=False, unsigned_range=True)
+    def __init__(self, low: float = 0.0, high: float = 1.0, name: str = "input"):
+        self.low, self.high, self.name = low, high, name
+        self.step, _ = grid_of((low, high))
 
     def build(self, tensor_shape, name, layer):
-        """No state: the step is 1/255."""
+        """No state: the step follows from the range."""
         return {}
 
     def __call__(self, inputs, training, weights, **kwargs):
-        """Inputs rounded to multiples of 1/255, same shape."""
-        return straight_through(lambda x: fake_quantize(x, tf.constant(1.0), self.grid), inputs)
+        """Inputs rounded as the device does, halves to even, same shape; InvalidArgumentError if they leave the range."""
+        return straight_through(lambda x: tf.round(x * (1 / self.step)) * self.step, self._checked(inputs))
+
+    def _checked(self, inputs: tf.Tensor) -> tf.Tensor:
+        lowest, highest = tf.reduce_min(inputs), tf.reduce_max(inputs)
+        slack = TOLERANCE * (self.high - self.low)
+        inside = tf.logical_and(lowest >= self.low - slack, highest <= self.high + slack)
+        declared = f"the network takes {self.low:g} to {self.high:g}"
+        advice = "pass input_range=(low, high) to quantize, or scale the data"
+        told = [f"input {self.name}: data are from", lowest, "to", highest, f"{declared}; {advice}"]
+        with tf.control_dependencies([tf.debugging.Assert(inside, told)]):
+            return tf.identity(inputs)
 
     def get_config(self):
-        return {}
+        return {"low": self.low, "high": self.high, "name": self.name}
 
 
 class LowBitQuantizeConfig(QuantizeConfig):

@@ -34,7 +34,10 @@ with _without_keras_3():
     )
     from tensorflow_model_optimization.python.core.quantization.keras.quantize_registry import QuantizeRegistry
     from tensorflow_model_optimization.python.core.quantization.keras.quantize_scheme import QuantizeScheme
-    from tensorflow_model_optimization.python.core.quantization.keras.quantize_wrapper import QuantizeWrapper
+    from tensorflow_model_optimization.python.core.quantization.keras.quantize_wrapper import (
+        QuantizeWrapper,
+        QuantizeWrapperV2,
+    )
     from tensorflow_model_optimization.python.core.quantization.keras.quantizers import Quantizer
     from tensorflow_model_optimization.python.core.quantization.keras.utils import (
         deserialize_keras_object,
@@ -48,6 +51,7 @@ __all__ = [
     "QuantizeRegistry",
     "QuantizeScheme",
     "QuantizeWrapper",
+    "QuantizeWrapperV2",
     "Quantizer",
     "deserialize_keras_object",
     "deserialize_layer",

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipeline.cli import exit_code, retry_command
+from pipeline.cli import command_name, exit_code, retry_command
 from pipeline.errors import UserError
 from pipeline.runs.names import REPORT
 from pipeline.runs.stopping import StopFlag
@@ -16,7 +16,7 @@ from pipeline.study.runner import join, lead
 
 
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m pipeline.study", description=__doc__)
+    parser = argparse.ArgumentParser(prog=command_name("pipeline.study"), description=__doc__)
     parser.add_argument("--config", required=True, metavar="FILE", help="the study, see qat_configs/study_*.yaml")
     parser.add_argument("--workers", type=int, default=1, metavar="N", help="runs at a time here (default: 1)")
     parser.add_argument("--output-dir", default=".", metavar="DIR", help="holds studies/ (default: .)")

@@ -4,10 +4,13 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from pipeline.data.batches import image_batches
-from pipeline.quantization.integer_model import IntegerModel, Operation, pixel_codes
+from pipeline.quantization.integer_model import Arrays, IntegerModel, Operation, first, largest, listed, unlisted
 from pipeline.tflite.convert import Converted
-from pipeline.tflite.judges import Judge
+from pipeline.tflite.judges import Panel
 from pipeline.tflite.litert import LiteRtModel
+from pipeline.tflite.names import activation_names
+from pipeline.tflite.packing import packs
+from pipeline.tflite.probabilities import logits_file
 from pipeline.tflite.write import with_outputs, write_tflite
 
 MAX_INTEGER_MODEL_EXAMPLES = 1000
@@ -17,37 +20,37 @@ MAX_INTEGER_MODEL_MACS = 4e10  # total multiply-accumulates; large networks are 
 def exactness(
     converted: Converted,
     contents: dict[str, bytes],
-    logits: dict[str, np.ndarray],
-    images: np.ndarray,
-    labels: np.ndarray,
-    judge: Judge,
+    logits: dict[str, list[np.ndarray]],
+    examples: Arrays,
+    panel: Panel,
 ) -> dict:
     """The entries of verification.json for the integer files.
 
-    images uint8 (N, H, W, C), labels (N, ...), logits (N, K) by file. The integer model runs on the first
-    `affordable_examples` images, the files on all of them.
+    examples (N, ...), logits by file: (N, ..., K) of every output. The integer model runs on the first
+    `affordable_examples`, the files on all of them.
     """
     model = converted.integer_model
-    some = images[: affordable_examples(model)]
-    exact = model.predict(some)
-    device = {"xnnpack": logits["int8"], "builtin": LiteRtModel(contents["int8"], "builtin").logits(images)}
-    kernels = {name: _against(exact, values, labels, model, judge) for name, values in device.items()}
+    some = first(examples, affordable_examples(model))
+    exact = listed(model.predict(some))
+    int8 = logits_file(contents["int8"])
+    device = {"xnnpack": logits["int8"], "builtin": listed(LiteRtModel(int8, "builtin").logits(examples))}
+    kernels = {name: _against(exact, values, model, panel) for name, values in device.items()}
     stored = {"int8": stored_differently(contents["int8"], model, packed_int4=False)}
     if "int4" in contents:
         narrow = converted.narrow_model
-        kernels["int4"] = _against(narrow.predict(some), logits["int4"], labels, narrow, judge)
+        kernels["int4"] = _against(listed(narrow.predict(some)), logits["int4"], narrow, panel)
         stored["int4"] = stored_differently(contents["int4"], narrow, packed_int4=True)
-    mismatches = layer_mismatches(model, contents["int8"], some)
+    mismatches = layer_mismatches(model, int8, some)
     return {
-        "integer_model_examples": len(some),
+        "integer_model_examples": len(listed(some)[0]),
         "code_mismatch": kernels["xnnpack"]["code_mismatch"],
         "max_code_difference": kernels["xnnpack"]["max_code_difference"],
         "kernels": kernels,
         "weight_bits": weight_bits(model),
-        "float_tensors": float_tensors(contents["int8"]),
+        "float_tensors": float_tensors(int8),
         "stored_differently": stored,
         "layers": layer_facts(model, converted.narrow_model, mismatches),
-        "metric": judge.metric(exact, labels[: len(some)]),
+        "metric": panel.metric(exact),
     }
 
 
@@ -57,62 +60,66 @@ def affordable_examples(model: IntegerModel) -> int:
     return int(np.clip(MAX_INTEGER_MODEL_MACS // max(cost, 1), 2, MAX_INTEGER_MODEL_EXAMPLES))
 
 
-def _against(exact: np.ndarray, device: np.ndarray, labels: np.ndarray, model: IntegerModel, judge: Judge) -> dict:
-    """Compare a kernel's logits (N, K) with the integer model's (M, K) on the first M examples; the metric is on all."""
-    difference = np.abs(np.rint((exact - device[: len(exact)]) / model.tensors[model.output].scale))
+def _against(exact: list[np.ndarray], device: list[np.ndarray], model: IntegerModel, panel: Panel) -> dict:
+    """Compare a kernel's logits with the integer model's, both by output, on the latter's examples; the metric is on all."""
+    same = [values[: len(codes)] for values, codes in zip(device, exact, strict=True)]
+    steps = [model.tensors[name].scale for name in model.outputs]
+    differences = [
+        np.abs(np.rint((wanted - found) / step)).ravel() for wanted, found, step in zip(exact, same, steps, strict=True)
+    ]
+    difference = np.concatenate(differences)
     return {
         "code_mismatch": float(np.mean(difference > 0)),
         "max_code_difference": int(difference.max()),
-        "decision_agreement": same_decisions(exact, device[: len(exact)], judge),
-        "metric": judge.metric(device, labels),
+        "decision_agreement": panel.agreement(exact, same),
+        "metric": panel.metric(device),
     }
 
 
-def same_decisions(first: np.ndarray, second: np.ndarray, judge: Judge) -> float:
-    """The share of equal decisions of two sets of logits (N, K)."""
-    return float(np.mean(judge.decide(first) == judge.decide(second)))
-
-
 def layer_mismatches(
-    model: IntegerModel, content: bytes, images: np.ndarray, kernels: str = "xnnpack"
+    model: IntegerModel, content: bytes, examples: Arrays, kernels: str = "xnnpack"
 ) -> dict[str, float]:
-    """{tensor: share of codes that differ} after every operation, integer model against LiteRT on images (N, H, W, C).
+    """{tensor: share of codes that differ} after every operation, integer model against LiteRT on examples (N, ...).
 
     The file runs with all activation tensors as outputs. Differences propagate, so the first layer that differs is the
     one to examine.
     """
     names = [operation.output for operation in model.operations]
-    device = LiteRtModel(with_outputs(content, names), kernels)
+    in_file = activation_names(model, _has_float_io(content))
+    device = LiteRtModel(with_outputs(content, [in_file[name] for name in names]), kernels)
     order = [detail["name"] for detail in device.outputs]
     wrong, total = dict.fromkeys(names, 0), dict.fromkeys(names, 0)
-    for part in image_batches(images.shape):
-        batch = images[part]
-        outputs = dict(zip(order, device.run(batch), strict=True))
-        for operation, codes in model.trace(pixel_codes(batch)):
-            wrong[operation.output] += int(np.count_nonzero(codes != outputs[operation.output]))
+    for part in image_batches(largest(listed(examples)).shape):
+        batch = [array[part] for array in listed(examples)]
+        outputs = dict(zip(order, device.run(unlisted(batch)), strict=True))
+        for operation, codes in model.trace(model.codes(unlisted(batch))):
+            wrong[operation.output] += int(np.count_nonzero(codes != outputs[in_file[operation.output]]))
             total[operation.output] += codes.size
     return {name: wrong[name] / total[name] for name in names}
 
 
 def float_tensors(content: bytes) -> list[str]:
-    """Names of the float32 tensors of a TFLite file except inputs and outputs; [] for a pure integer graph."""
+    """Names of the float32 tensors that operations of a TFLite file use, except inputs and outputs; [] for pure integers."""
     graph = schema.ModelT.InitFromPackedBuf(content, 0).subgraphs[0]
-    ends = {*graph.inputs, *graph.outputs}
+    used = {index for operator in graph.operators for index in (*operator.inputs, *operator.outputs)}
     return [
-        tensor.name.decode()
-        for index, tensor in enumerate(graph.tensors)
-        if tensor.type == schema.TensorType.FLOAT32 and index not in ends
+        graph.tensors[index].name.decode()
+        for index in sorted(used - {*graph.inputs, *graph.outputs})
+        if graph.tensors[index].type == schema.TensorType.FLOAT32
     ]
 
 
 def stored_differently(content: bytes, model: IntegerModel, packed_int4: bool) -> list[str]:
     """Names of the tensors and operators in a file that are not bit-identical to those of the integer model."""
     found = schema.ModelT.InitFromPackedBuf(content, 0)
-    graph = found.subgraphs[0]
-    float_io = graph.tensors[graph.inputs[0]].type == schema.TensorType.FLOAT32
-    written = write_tflite(model, float_io, packed_int4, "")
+    written = write_tflite(model, _has_float_io(content), packed_int4, "")
     there, expected = _stored(found), _stored(schema.ModelT.InitFromPackedBuf(written, 0))
     return sorted(name for name in there | expected if there.get(name) != expected.get(name))
+
+
+def _has_float_io(content: bytes) -> bool:
+    graph = schema.ModelT.InitFromPackedBuf(content, 0).subgraphs[0]
+    return graph.tensors[graph.inputs[0]].type == schema.TensorType.FLOAT32
 
 
 def _stored(file) -> dict[str, tuple]:
@@ -141,13 +148,12 @@ def weight_bits(model: IntegerModel) -> dict[str, int]:
 
 def layer_facts(model: IntegerModel, narrow: IntegerModel, mismatches: dict[str, float]) -> list[dict]:
     """The entries of "layers" in verification.json: one per operation, in order."""
-    codes = {operation.name: operation for operation in narrow.operations}
-    return [
-        _facts(operation, codes[operation.name], model, mismatches[operation.output]) for operation in model.operations
-    ]
+    pairs = zip(model.operations, narrow.operations, strict=True)
+    facts = [_facts(operation, model, mismatches[operation.output]) for operation in model.operations]
+    return [fact | _weight_facts(*pair, packs(pair[1], narrow)) for fact, pair in zip(facts, pairs, strict=True)]
 
 
-def _facts(operation: Operation, narrow: Operation, model: IntegerModel, mismatch: float) -> dict:
+def _facts(operation: Operation, model: IntegerModel, mismatch: float) -> dict:
     output = model.tensors[operation.output]
     return {
         "name": operation.name,
@@ -156,11 +162,10 @@ def _facts(operation: Operation, narrow: Operation, model: IntegerModel, mismatc
         "activation_scale": float(output.scale),
         "macs": macs(operation, model),
         "code_mismatch": mismatch,
-        **_weight_facts(operation, narrow),
     }
 
 
-def _weight_facts(operation: Operation, narrow: Operation) -> dict:
+def _weight_facts(operation: Operation, narrow: Operation, packed: bool) -> dict:
     weights = operation.weights
     if weights is None:
         return {
@@ -174,7 +179,7 @@ def _weight_facts(operation: Operation, narrow: Operation) -> dict:
             "weight_codes": None,
         }
     count, biases = weights.codes.size, weights.bias.size
-    kernel_int4 = -(-count // 2) if weights.bits <= 4 else count
+    kernel_int4 = -(-count // 2) if packed else count
     values, counts = np.unique(narrow.weights.codes, return_counts=True)
     return {
         "weight_bits": weights.bits,
@@ -189,12 +194,14 @@ def _weight_facts(operation: Operation, narrow: Operation) -> dict:
 
 
 def macs(operation: Operation, model: IntegerModel) -> int:
-    """Multiply-accumulates of one operation for one image."""
+    """Multiply-accumulates of one operation for one example."""
     if operation.weights is None:
         return 0
     kernel = operation.weights.codes
     if operation.kind == "FULLY_CONNECTED":
-        return kernel.size
+        return kernel.size * int(np.prod(model.tensors[operation.output].shape[:-1]))
+    if operation.kind == "TRANSPOSE_CONV":
+        return kernel.size * int(np.prod(model.tensors[operation.inputs[0]].shape[:2]))
     height, width, channels = model.tensors[operation.output].shape
     taps = int(np.prod(kernel.shape[1:3])) if operation.kind == "DEPTHWISE_CONV_2D" else int(np.prod(kernel.shape[1:]))
     return height * width * channels * taps

@@ -1,4 +1,4 @@
-"""Run TFLite files on images with the LiteRT interpreter (no TensorFlow)."""
+"""Run TFLite files on examples with the LiteRT interpreter (no TensorFlow)."""
 
 import time
 
@@ -6,7 +6,10 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
 from pipeline.errors import UserError
-from pipeline.quantization.integer_model import pixel_codes
+from pipeline.models.graph import Range
+from pipeline.quantization.feed import codes_of, values_of
+from pipeline.quantization.integer_model import Arrays, listed, unlisted
+from pipeline.tflite.metadata import ranges_in
 
 KERNELS = {"xnnpack": OpResolverType.AUTO, "builtin": OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES}
 
@@ -22,26 +25,31 @@ class LiteRtModel:
             self._interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
             raise UserError(f"not a TFLite file that LiteRT can run: {str(error).splitlines()[0]}") from error
-        self._input = self._interpreter.get_input_details()[0]
+        self.ranges = ranges_in(content)
+        self._inputs = self._interpreter.get_input_details()
+        self.input_shapes = [tuple(map(int, each["shape"])) for each in self._inputs]
+        self.input_type = np.dtype(self._inputs[0]["dtype"]).name
         self.outputs = self._interpreter.get_output_details()
 
-    def run(self, images: np.ndarray) -> list[np.ndarray]:
-        """All outputs, each (N, ...) in the type of the file, for uint8 images (N, H, W, C)."""
-        inputs = self._encode(images)
-        rows = [self._invoke(inputs[index : index + 1]) for index in range(len(inputs))]
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """The shape of the only input, with the batch of 1."""
+        (shape,) = self.input_shapes
+        return shape
+
+    def run(self, examples: Arrays) -> list[np.ndarray]:
+        """All outputs, each (N, ...) in the type of the file, for examples, uint8 or float32 (N, ...): see `feed`."""
+        inputs = self._encode(examples)
+        rows = [self._invoke([array[index : index + 1] for array in inputs]) for index in range(len(inputs[0]))]
         return [np.concatenate(column) for column in zip(*rows, strict=True)]
 
-    def logits(self, images: np.ndarray) -> np.ndarray:
-        """The first output as float32 (N, K) for uint8 images (N, H, W, C)."""
-        output = self.run(images)[0]
-        if output.dtype == np.float32:
-            return output
-        scale, zero_point = self.outputs[0]["quantization"]
-        return (output.astype(np.float32) - zero_point) * np.float32(scale)
+    def logits(self, examples: Arrays) -> Arrays:
+        """The outputs as float32 (N, ..., K) for examples as `run` takes them."""
+        return unlisted([_values(*pair) for pair in zip(self.run(examples), self.outputs, strict=True)])
 
-    def latency_ms(self, image: np.ndarray, runs: int) -> np.ndarray:
-        """Milliseconds of `runs` single invocations (runs,) on one uint8 image (H, W, C)."""
-        self._interpreter.set_tensor(self._input["index"], self._encode(image[None]))
+    def latency_ms(self, example: Arrays, runs: int) -> np.ndarray:
+        """Milliseconds of `runs` single invocations (runs,) on one example, without its batch axis."""
+        self._set(self._encode(unlisted([array[None] for array in listed(example)])))
         times = np.empty(runs)
         for index in range(runs):
             start = time.perf_counter()
@@ -49,12 +57,29 @@ class LiteRtModel:
             times[index] = (time.perf_counter() - start) * 1e3
         return times
 
-    def _encode(self, images: np.ndarray) -> np.ndarray:
-        if self._input["dtype"] == np.int8:
-            return pixel_codes(images)
-        return images.astype(np.float32) * np.float32(1 / 255)
+    def _encode(self, examples: Arrays) -> list[np.ndarray]:
+        return [_encoded(*each) for each in zip(listed(examples), self._inputs, self.ranges, strict=True)]
 
-    def _invoke(self, image: np.ndarray) -> list[np.ndarray]:
-        self._interpreter.set_tensor(self._input["index"], image)
+    def _set(self, inputs: list[np.ndarray]) -> None:
+        for detail, array in zip(self._inputs, inputs, strict=True):
+            self._interpreter.set_tensor(detail["index"], array)
+
+    def _invoke(self, inputs: list[np.ndarray]) -> list[np.ndarray]:
+        self._set(inputs)
         self._interpreter.invoke()
         return [self._interpreter.get_tensor(output["index"]) for output in self.outputs]
+
+
+def _encoded(array: np.ndarray, detail: dict, declared: Range) -> np.ndarray:
+    """An array in the type of the file's input."""
+    if detail["dtype"] == np.int8:
+        return codes_of(array, *detail["quantization"], declared)
+    return values_of(array, declared)
+
+
+def _values(output: np.ndarray, detail: dict) -> np.ndarray:
+    """An output of a file as float32."""
+    if output.dtype == np.float32:
+        return output
+    scale, zero_point = detail["quantization"]
+    return (output.astype(np.float32) - zero_point) * np.float32(scale)

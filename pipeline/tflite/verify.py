@@ -1,20 +1,34 @@
 """Verify that the files compute what training evaluated: codes of every layer, decisions, kernels; and latency."""
 
+from collections.abc import Callable, Mapping, Sequence
+
 import numpy as np
+import tensorflow as tf
 import tf_keras
 
-from pipeline.action_units.labels import UNKNOWN
+from pipeline.data.batches import image_batches
 from pipeline.errors import UserError
-from pipeline.models.inference import check_image_network, compile_forward, logits_in_batches
+from pipeline.models.canonical import like
+from pipeline.models.final import finals_of, without_final
+from pipeline.models.graph import UNIT_RANGE, names_of_outputs
+from pipeline.models.inference import check_network
+from pipeline.models.inputs import Examples, Intake
 from pipeline.quantization.device import device_arithmetic, rounded_network
 from pipeline.quantization.device_network import DeviceNetwork
-from pipeline.quantization.model_access import recipe_of
+from pipeline.quantization.feed import values_of
+from pipeline.quantization.integer_model import Arrays, first, largest, listed, unlisted
+from pipeline.quantization.model_access import ranges_of, recipe_of
 from pipeline.settings import checked_settings
 from pipeline.tflite.convert import Converted
-from pipeline.tflite.exactness import exactness, same_decisions
-from pipeline.tflite.judges import Judge, judge_of
+from pipeline.tflite.exactness import exactness
+from pipeline.tflite.judges import Judge, Panel, judge_of
+from pipeline.tflite.labels import labels_by_output
 from pipeline.tflite.litert import LiteRtModel
+from pipeline.tflite.probabilities import LARGEST_DIFFERENCE, logits_file, probability_difference
 from pipeline.tflite.settings import VerifySettings
+from pipeline.tflite.ship import facts_of_bytes
+
+Labels = np.ndarray | Sequence[np.ndarray | None] | Mapping[str, np.ndarray] | None
 
 INTEGER_FILES = ("int8", "int4")
 NO_INTEGER_FILE = {
@@ -33,47 +47,48 @@ LIMITS = ("code_mismatch", "decision_agreement", "fake_quant_agreement", "metric
 def verify(
     model: tf_keras.Model,
     converted: Converted,
-    images: np.ndarray,
-    labels: np.ndarray,
+    images: Examples,
+    labels: Labels = None,
     settings: VerifySettings | None = None,
     judge: Judge | None = None,
     **limits: object,
 ) -> dict:
     """The content of verification.json for a trained `model` and the files that `convert` made of it.
 
-    images uint8 (N, H, W, C); labels (N,) classes or (N, A) action units (0, 1, 9 unknown), the true ones where they are
-    known. `settings`, or its fields as `limits`, set the limits; "passed" and "failures" in the result say whether they
-    are met. `judge` defines decisions and metric (default: by the labels). Raises UserError for invalid arguments.
+    images: examples (N, ...) of the network's input, uint8, whose 0 to 255 stand for its range, or floats as `model.fit`
+    takes them; for several inputs a tuple, or a dict by input name. labels, the true ones where they are known: classes
+    (N,), or (N, H, W) for maps of K outputs in each place; (N, A) action units (0, 1, 9 unknown); floats of the output's
+    shape (regression); None for no metric; for several outputs a list, or a dict by output name. `settings`, or its fields
+    as `limits`, set the limits; "passed" and "failures" in the result say whether they are met. `judge` defines decisions
+    and metric (default: by the labels). Raises UserError for invalid arguments.
     """
     settings = checked_settings(VerifySettings, settings, limits, "verify")
     _check_files(model, converted)
-    _check_images(model, images)
-    _check_labels(model, labels, len(images))
-    if judge is not None and not (
-        callable(getattr(judge, "decide", None)) and callable(getattr(judge, "metric", None))
-    ):
-        raise UserError(f"verify: judge needs the methods decide and metric; {type(judge).__name__} has not both")
-    images, labels = images[: settings.examples], labels[: settings.examples]
-    judge = judge or judge_of(labels)
+    arrays = _checked_examples(model, images)
+    panel = _panel(model, labels, len(arrays[0]), judge)
+    examples = first(unlisted(arrays), settings.examples)
     contents = {kind: path.read_bytes() for kind, path in converted.files.items()}
-    logits = {"keras": _evaluation_logits(model, converted, images)}
+    logits = {"keras": _evaluation_logits(model, converted, examples)}
     for kind, content in contents.items():
-        logits[kind] = LiteRtModel(content).logits(images)
-    result = _shared_facts(contents, logits, images[0], labels, settings.latency_runs, judge)
+        file = LiteRtModel(logits_file(content) if converted.finals else content)
+        logits[kind] = listed(file.logits(examples))
+    result = _shared_facts(contents, logits, examples, settings.latency_runs, panel)
     if "int8" in contents:
-        found = exactness(converted, contents, logits, images, labels, judge)
+        found = exactness(converted, contents, logits, examples, panel)
         result["metrics"]["integer_model"] = found.pop("metric")
-        fake_quant = _fake_quant_logits(model, images, converted.weight_storage)
-        result |= found | {"fake_quant_decision_agreement": same_decisions(fake_quant, logits["int8"], judge)}
+        fake_quant = _fake_quant_logits(model, converted, examples)
+        result |= found | {"fake_quant_decision_agreement": panel.agreement(fake_quant, logits["int8"])}
     else:
         result |= NO_INTEGER_FILE
+    result |= _outputs(converted, contents, examples)
     failures = _failures(result, settings)
     kept = {key: getattr(settings, key) for key in LIMITS}
-    return {**result, "limits": kept, "passed": not failures, "failures": failures}
+    files = {path.name: facts_of_bytes(contents[kind]) for kind, path in converted.files.items()}
+    return {**result, "limits": kept, "passed": not failures, "failures": failures, "files": files}
 
 
 def _check_files(model: tf_keras.Model, converted: Converted) -> None:
-    check_image_network(model, "verify")
+    check_network(model, "verify")
     if not isinstance(converted, Converted):
         raise UserError(f"verify: pass what convert returned, not {type(converted).__name__}")
     if (recipe_of(model) is None) != (converted.integer_model is None):
@@ -82,59 +97,92 @@ def _check_files(model: tf_keras.Model, converted: Converted) -> None:
         raise UserError(f"verify: {', '.join(missing)}: no such file. Convert the model again")
 
 
-def _check_images(model: tf_keras.Model, images: np.ndarray) -> None:
-    if not isinstance(images, np.ndarray) or images.dtype != np.uint8 or images.ndim != 4 or not len(images):
-        found = f"{images.dtype} {images.shape}" if isinstance(images, np.ndarray) else type(images).__name__
-        raise UserError(f"verify: images must be a uint8 array (N, H, W, C) of pixels, not {found}")
-    if images.shape[1:] != model.input_shape[1:]:
-        raise UserError(f"verify: images are {images.shape[1:]}, the network takes {model.input_shape[1:]}")
+def _checked_examples(model: tf_keras.Model, images: Examples) -> tuple[np.ndarray, ...]:
+    """The array (N, ...) of every input; UserError unless the network takes them."""
+    intake = Intake(model, "verify", ranges_of(model) if recipe_of(model) else None)
+    arrays = intake.arrays(images)
+    if wrong := [array for array in arrays if array.dtype != np.uint8 and array.dtype.kind != "f"]:
+        raise UserError(
+            f"verify: images must be uint8 (0 to 255 stand for the range of the input) or floats, not {wrong[0].dtype}"
+        )
+    intake.check_shapes(arrays)
+    intake.check_values(arrays, bytes_too=False)
+    return arrays
 
 
-def _check_labels(model: tf_keras.Model, labels: np.ndarray, count: int) -> None:
-    outputs = model.output_shape[-1]
-    shapes = ((count,), (count, outputs))
-    if not isinstance(labels, np.ndarray) or labels.shape not in shapes or labels.dtype.kind not in "iub":
-        found = f"{labels.dtype} {labels.shape}" if isinstance(labels, np.ndarray) else type(labels).__name__
-        raise UserError(f"verify: labels must be integers of shape {shapes[0]} or {shapes[1]}, not {found}")
-    allowed = range(outputs) if labels.ndim == 1 else (0, 1, UNKNOWN)
-    if wrong := sorted(set(np.unique(labels).tolist()) - set(allowed)):
-        known = f"0 to {outputs - 1}" if labels.ndim == 1 else f"0, 1 or {UNKNOWN} (unknown)"
-        raise UserError(f"verify: labels must be {known}, but there is {wrong[0]}")
+def _panel(model: tf_keras.Model, labels: Labels, count: int, judge: Judge | None) -> Panel:
+    """The labels of every output with their judges; UserError for those that do not fit."""
+    if judge is not None and not (
+        callable(getattr(judge, "decide", None)) and callable(getattr(judge, "metric", None))
+    ):
+        raise UserError(f"verify: judge needs the methods decide and metric; {type(judge).__name__} has not both")
+    shapes = [tuple(tensor.shape)[1:] for tensor in model.outputs]
+    known = labels_by_output(labels, names_of_outputs(model), shapes, count)
+    cases = zip(known, shapes, finals_of(model), strict=True)
+    return Panel([judge or judge_of(*case) for case in cases], known)
 
 
-def _evaluation_logits(model: tf_keras.Model, converted: Converted, images: np.ndarray) -> np.ndarray:
-    """Logits (N, K) as in training: device arithmetic in TensorFlow, or float if only that is converted."""
+def _evaluation_logits(model: tf_keras.Model, converted: Converted, examples: Arrays) -> list[np.ndarray]:
+    """Logits (N, ..., K) by output as in training: device arithmetic in TensorFlow, or float if only that is converted."""
     if any(kind in converted.files for kind in INTEGER_FILES):
-        return logits_in_batches(DeviceNetwork(converted.integer_model).forward, images)
-    return logits_in_batches(compile_forward(rounded_network(model)), images)
+        return _in_batches(DeviceNetwork(converted.integer_model).forward, examples)
+    return _in_batches(_forward(without_final(rounded_network(model)), converted), examples)
 
 
-def _fake_quant_logits(model: tf_keras.Model, images: np.ndarray, weight_storage: str) -> np.ndarray:
-    """Logits (N, K) of the Keras training graph in inference mode, with the device's biases and scales."""
-    with device_arithmetic(model, weight_storage):
-        return logits_in_batches(compile_forward(model), images)
+def _fake_quant_logits(model: tf_keras.Model, converted: Converted, examples: Arrays) -> list[np.ndarray]:
+    """Logits (N, ..., K) by output of the Keras training graph in inference mode, with the device's biases and scales."""
+    with device_arithmetic(model, converted.weight_storage):
+        return _in_batches(_forward(without_final(model), converted), examples)
+
+
+def _forward(model: tf_keras.Model, converted: Converted) -> Callable:
+    """The forward pass of a Keras model on examples as files take them, compiled once for all batch sizes."""
+    specs = [tf.TensorSpec((None, *tensor.shape[1:]), tf.float32) for tensor in model.inputs]
+    inputs = tf.function(lambda *values: model(like(model.input, list(values)), training=False), specs, autograph=False)
+    ranges = converted.ranges or (UNIT_RANGE,) * len(specs)
+    return lambda examples: inputs(*map(values_of, listed(examples), ranges))
+
+
+def _in_batches(forward: Callable, examples: Arrays) -> list[np.ndarray]:
+    """The outputs (N, ...) of a network for all examples."""
+    arrays = listed(examples)
+    batches = (unlisted([array[part] for array in arrays]) for part in image_batches(largest(arrays).shape))
+    parts = [[output.numpy() for output in tf.nest.flatten(forward(batch))] for batch in batches]
+    return [np.concatenate(pieces) for pieces in zip(*parts, strict=True)]
 
 
 def _shared_facts(
     contents: dict[str, bytes],
-    logits: dict[str, np.ndarray],
-    image: np.ndarray,
-    labels: np.ndarray,
+    logits: dict[str, list[np.ndarray]],
+    examples: Arrays,
     latency_runs: int,
-    judge: Judge,
+    panel: Panel,
 ) -> dict:
     """The entries for all models; decisions are compared with the first integer file, else with the float file."""
     device = next((logits[kind] for kind in (*INTEGER_FILES, "float32") if kind in logits), logits["keras"])
-    metrics = {kind: judge.metric(values, labels) for kind, values in logits.items()}
-    reached = judge.metric(device, labels)
+    metrics = {kind: panel.metric(values) for kind, values in logits.items()}
+    reached = panel.metric(device)
     return {
-        "examples": len(labels),
+        "examples": len(listed(examples)[0]),
         "metrics": metrics,
         "size_bytes": {kind: len(content) for kind, content in contents.items()},
-        "latency_ms": measure_latency(contents, image, latency_runs),
-        "decision_agreement": same_decisions(logits["keras"], device, judge),
+        "latency_ms": measure_latency(contents, _example(examples), latency_runs),
+        "decision_agreement": panel.agreement(logits["keras"], device),
         "metric_delta": None if reached is None else 100 * abs(metrics["keras"] - reached),
     }
+
+
+def _example(examples: Arrays) -> Arrays:
+    """The first example, without batch axis."""
+    return unlisted([array[0] for array in listed(examples)])
+
+
+def _outputs(converted: Converted, contents: dict[str, bytes], examples: Arrays) -> dict:
+    """What the files return; for probabilities also the largest difference from those of their logits."""
+    if not converted.finals:
+        return {"outputs": "logits"}
+    differences = [probability_difference(content, examples, converted.finals) for content in contents.values()]
+    return {"outputs": "probabilities", "probability_difference": max(differences)}
 
 
 def _failures(result: dict, settings: VerifySettings) -> list[str]:
@@ -154,6 +202,8 @@ def _failures(result: dict, settings: VerifySettings) -> list[str]:
         )
     if delta is not None and delta > settings.metric_delta:
         failures.append(f"metric_delta {delta:.3f} points is above the limit {settings.metric_delta:g}")
+    if result.get("probability_difference", 0) > LARGEST_DIFFERENCE:
+        failures.append(f"probabilities differ by {result['probability_difference']:.2g} from those of their logits")
     if result["float_tensors"]:
         failures.append("float tensors inside the integer file: " + ", ".join(result["float_tensors"]))
     for kind, names in result["stored_differently"].items():
@@ -174,15 +224,15 @@ def _code_failures(result: dict, limit: float) -> list[str]:
     return []
 
 
-def measure_latency(contents: dict[str, bytes], image: np.ndarray, runs: int) -> dict[str, dict]:
+def measure_latency(contents: dict[str, bytes], example: Arrays, runs: int) -> dict[str, dict]:
     """{kind: {"median", "p10", "p90" in ms, "runs"}} of one invocation; the files take turns after a warm-up."""
     models = {kind: LiteRtModel(content) for kind, content in contents.items()}
     times = {kind: [] for kind in models}
     for model in models.values():
-        model.latency_ms(image, 5)
+        model.latency_ms(example, 5)
     for _ in range(LATENCY_ROUNDS):
         for kind, model in models.items():
-            times[kind].append(model.latency_ms(image, max(runs // LATENCY_ROUNDS, 1)))
+            times[kind].append(model.latency_ms(example, max(runs // LATENCY_ROUNDS, 1)))
     return {kind: _percentiles(np.concatenate(parts)) for kind, parts in times.items()}
 
 

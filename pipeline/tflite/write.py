@@ -4,34 +4,23 @@ import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
+from pipeline.models.graph import Range
+from pipeline.models.names import free_name
 from pipeline.quantization.integer_model import IntegerModel, Operation, Tensor
-
-VERSIONS = {
-    "CONV_2D": 3,
-    "DEPTHWISE_CONV_2D": 3,
-    "FULLY_CONNECTED": 4,
-    "ADD": 2,
-    "MEAN": 2,
-    "QUANTIZE": 2,
-    "DEQUANTIZE": 2,
-    "MAXIMUM": 2,
-    "MAX_POOL_2D": 2,
-    "AVERAGE_POOL_2D": 2,
-    "REDUCE_MAX": 2,
-    "PAD": 2,
-    "CONCATENATION": 2,
-    "RESHAPE": 1,
-}
-INT4_VERSIONS = {"CONV_2D": 7, "DEPTHWISE_CONV_2D": 7, "FULLY_CONNECTED": 7}
+from pipeline.tflite.metadata import add_ranges
+from pipeline.tflite.names import LOGITS, activation_names, inputs_of, outputs_of
+from pipeline.tflite.options import builtin_options, constant_inputs, float_options
+from pipeline.tflite.packing import in_packed_file, packs
+from pipeline.tflite.versions import FLOAT_VERSION, VERSIONS, version_of
 
 
 def write_tflite(model: IntegerModel, float_io: bool, packed_int4: bool, description: str) -> bytes:
     """The flatbuffer of a model, batch 1.
 
     float_io: float32 input and output instead of int8. packed_int4: store kernels of 4 bits or fewer as INT4 tensors,
-    two codes per byte (their spacing must be 1).
+    two codes per byte (their spacing must be 1), where LiteRT can run that (see `packing`).
     """
-    return _Writer(model, packed_int4).write(float_io, description)
+    return _Writer(model, packed_int4, float_io).write(description)
 
 
 def with_outputs(content: bytes, names: list[str]) -> bytes:
@@ -41,7 +30,29 @@ def with_outputs(content: bytes, names: list[str]) -> bytes:
     index = {tensor.name.decode(): number for number, tensor in enumerate(graph.tensors)}
     graph.outputs = [index[name] for name in names]
     model.signatureDefs = []
-    return _pack(model)
+    return pack(model)
+
+
+def _indices(entries: list, names: list[str]) -> list[int]:
+    """The tensors with these names in the inputs or outputs of a signature."""
+    index = {entry.name.decode(): entry.tensorIndex for entry in entries}
+    return [index[name] for name in names]
+
+
+def with_ranges(content: bytes, ranges: tuple[Range, ...]) -> bytes:
+    """A TFLite file that says what ranges its inputs have."""
+    model = schema.ModelT.InitFromPackedBuf(content, 0)
+    return pack(model) if add_ranges(model, ranges) else content
+
+
+def in_order(content: bytes, inputs: list[str], outputs: list[str]) -> bytes:
+    """A TFLite file with its inputs and outputs in the order of these names of its signature."""
+    if len(inputs) == len(outputs) == 1:
+        return content
+    model = schema.ModelT.InitFromPackedBuf(content, 0)
+    signature, graph = model.signatureDefs[0], model.subgraphs[0]
+    graph.inputs, graph.outputs = _indices(signature.inputs, inputs), _indices(signature.outputs, outputs)
+    return pack(model)
 
 
 class _SharingBuilder(flatbuffers.Builder):
@@ -58,51 +69,72 @@ class _SharingBuilder(flatbuffers.Builder):
         return self.written[key]
 
 
-def _pack(model) -> bytes:
+def pack(model) -> bytes:
+    """The content of a TFLite file, from the schema's object."""
     builder = _SharingBuilder()
     builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
     return bytes(builder.Output())
 
 
 class _Writer:
-    def __init__(self, model: IntegerModel, packed_int4: bool):
-        self.model, self.packed_int4 = model, packed_int4
+    def __init__(self, model: IntegerModel, packed_int4: bool, float_io: bool):
+        self.model, self.packed_int4, self.float_io = model, packed_int4, float_io
+        self.input_names, self.output_names = inputs_of(model), outputs_of(model)
+        self.names = activation_names(model, float_io)
+        self.taken = {*self.input_names, *self.output_names, *self.names.values()}
         self.buffers, self.tensors, self.operators, self.codes = [schema.BufferT()], [], [], {}
         self.index: dict[str, int] = {}
 
-    def write(self, float_io: bool, description: str) -> bytes:
-        source, sink = self.model.tensors[self.model.input], self.model.tensors[self.model.output]
-        inputs = self._float_input(source) if float_io else self._activation(source)
+    def write(self, description: str) -> bytes:
+        inputs = [self._input(*pair) for pair in zip(self.input_names, self.model.inputs, strict=True)]
         for operation in self.model.operations:
             self._operation(operation)
-        outputs = self._float_output(sink) if float_io else self.index[sink.name]
-        return _pack(self._file(inputs, outputs, description))
+        finals = self.model.finals or (None,) * len(self.model.outputs)
+        ends = zip(self.output_names, self.model.outputs, finals, strict=True)
+        outputs = [self._output(*end) if self.float_io else self.index[end[1]] for end in ends]
+        return pack(self._file(inputs, outputs, description))
 
-    def _file(self, inputs: int, outputs: int, description: str):
+    def _file(self, inputs: list[int], outputs: list[int], description: str):
         graph = schema.SubGraphT()
         graph.name, graph.tensors, graph.operators = "main", self.tensors, self.operators
-        graph.inputs, graph.outputs = [inputs], [outputs]
+        graph.inputs, graph.outputs = inputs, outputs
         file = schema.ModelT()
         file.version, file.description, file.subgraphs, file.buffers = 3, description, [graph], self.buffers
         file.operatorCodes = [_operator_code(kind, version) for kind, version in self.codes]
-        file.signatureDefs = [_signature(inputs, outputs)]
+        entries = [_entries(self.input_names, inputs), _entries(self.output_names, outputs)]
+        file.signatureDefs = [_signature(*entries)]
+        add_ranges(file, self.model.ranges)
         return file
 
-    def _float_input(self, source: Tensor) -> int:
-        index = self._tensor("image", source.shape, schema.TensorType.FLOAT32)
-        self._operator("QUANTIZE", [index], self._activation(source))
+    def _input(self, name: str, source: str) -> int:
+        tensor = self.model.tensors[source]
+        if not self.float_io:
+            return self._activation(tensor)
+        index = self._tensor(name, tensor.shape, schema.TensorType.FLOAT32)
+        self._operator("QUANTIZE", [index], self._activation(tensor))
         return index
 
-    def _float_output(self, sink: Tensor) -> int:
-        index = self._tensor("output", sink.shape, schema.TensorType.FLOAT32)
-        self._operator("DEQUANTIZE", [self.index[sink.name]], index)
-        return index
+    def _output(self, name: str, sink: str, final: str | None) -> int:
+        """The logits in float, or the probabilities that a float operation makes of them."""
+        shape = self.model.tensors[sink].shape
+        logits = free_name(LOGITS, self.taken) if final else name
+        self.taken.add(logits)
+        index = self._tensor(logits, shape, schema.TensorType.FLOAT32)
+        self._operator("DEQUANTIZE", [self.index[sink]], index)
+        if final is None:
+            return index
+        probabilities = self._tensor(name, shape, schema.TensorType.FLOAT32)
+        self._operator(final, [index], probabilities, float_options(final), FLOAT_VERSION)
+        return probabilities
 
     def _operation(self, operation: Operation) -> None:
+        operation = in_packed_file(operation, self.model) if self.packed_int4 else operation
         inputs = [self.index[name] for name in operation.inputs] + self._constants(operation)
+        if operation.kind == "TRANSPOSE_CONV":
+            source, kernel, bias = inputs
+            inputs = [self._output_shape(operation), kernel, source, bias]
         output = self._activation(self.model.tensors[operation.output])
-        packed = operation.weights is not None and self._packs(operation)
-        version = INT4_VERSIONS[operation.kind] if packed else VERSIONS[operation.kind]
+        version = version_of(operation, self.model, self._packs(operation))
         self._operator(operation.kind, inputs, output, builtin_options(operation, self.model), version)
 
     def _operator(self, kind: str, inputs: list[int], output: int, options=None, version: int | None = None) -> None:
@@ -118,13 +150,16 @@ class _Writer:
     def _constants(self, operation: Operation) -> list[int]:
         if operation.weights is not None:
             return self._weights(operation)
-        values = _constant(operation, self.model)
-        if values is None:
-            return []
-        tensor = self.model.tensors[operation.inputs[0]]
-        quantization = _quantization([tensor.scale], [tensor.zero_point]) if values.dtype == np.int8 else None
-        kind = schema.TensorType.INT8 if values.dtype == np.int8 else schema.TensorType.INT32
-        return [self._constant(f"{operation.output}/constant", values.shape, kind, values.tobytes(), quantization)]
+        values = constant_inputs(operation, self.model)
+        return [self._constant_input(f"{operation.output}/{name}", operation, value) for name, value in values.items()]
+
+    def _constant_input(self, name: str, operation: Operation, values: np.ndarray) -> int:
+        """INT8 codes have the grid of the operation's input."""
+        kind, quantization = schema.TensorType.INT32, None
+        if values.dtype == np.int8:
+            holder = self.model.tensors[operation.inputs[0]]
+            kind, quantization = schema.TensorType.INT8, _quantization([holder.scale], [holder.zero_point])
+        return self._constant(name, values.shape, kind, values.tobytes(), quantization)
 
     def _weights(self, operation: Operation) -> list[int]:
         weights, source = operation.weights, self.model.tensors[operation.inputs[0]]
@@ -151,11 +186,17 @@ class _Writer:
         return [kernel, bias]
 
     def _packs(self, operation: Operation) -> bool:
-        return self.packed_int4 and operation.weights.bits <= 4
+        return self.packed_int4 and packs(operation, self.model)
+
+    def _output_shape(self, operation: Operation) -> int:
+        shape = np.array([1, *self.model.tensors[operation.output].shape], "<i4")
+        return self._constant(f"{operation.name}/shape", shape.shape, schema.TensorType.INT32, shape.tobytes())
 
     def _activation(self, tensor: Tensor) -> int:
         quantization = _quantization([tensor.scale], [tensor.zero_point])
-        return self._tensor(tensor.name, tensor.shape, schema.TensorType.INT8, quantization)
+        name = self.names[tensor.name]
+        self.index[tensor.name] = self._tensor(name, tensor.shape, schema.TensorType.INT8, quantization)
+        return self.index[tensor.name]
 
     def _tensor(self, name: str, shape, kind: int, quantization=None) -> int:
         return self._add_tensor(name, (1, *shape), kind, 0, quantization)
@@ -164,6 +205,8 @@ class _Writer:
         buffer = schema.BufferT()
         buffer.data = np.frombuffer(content, np.uint8)
         self.buffers.append(buffer)
+        name = free_name(name, self.taken)
+        self.taken.add(name)
         return self._add_tensor(name, shape, kind, len(self.buffers) - 1, quantization)
 
     def _add_tensor(self, name, shape, kind, buffer, quantization) -> int:
@@ -171,8 +214,7 @@ class _Writer:
         tensor.name, tensor.shape, tensor.type, tensor.buffer = name, list(shape), kind, buffer
         tensor.quantization = quantization
         self.tensors.append(tensor)
-        self.index[name] = len(self.tensors) - 1
-        return self.index[name]
+        return len(self.tensors) - 1
 
 
 def _quantization(scales, zero_points, axis: int = 0):
@@ -191,14 +233,21 @@ def _operator_code(kind: str, version: int):
     return code
 
 
-def _signature(inputs: int, outputs: int):
+def _signature(inputs: list, outputs: list):
     signature = schema.SignatureDefT()
     signature.signatureKey, signature.subgraphIndex = "serving_default", 0
-    for entries, name, index in (("inputs", "image", inputs), ("outputs", "output", outputs)):
+    signature.inputs, signature.outputs = inputs, outputs
+    return signature
+
+
+def _entries(names: list[str], indices: list[int]) -> list:
+    """The inputs or outputs of a signature, by name."""
+    entries = []
+    for name, index in zip(names, indices, strict=True):
         entry = schema.TensorMapT()
         entry.name, entry.tensorIndex = name, index
-        setattr(signature, entries, [entry])
-    return signature
+        entries.append(entry)
+    return entries
 
 
 def _pack_nibbles(codes: np.ndarray) -> bytes:
@@ -206,82 +255,3 @@ def _pack_nibbles(codes: np.ndarray) -> bytes:
     flat = codes.reshape(-1).astype(np.uint8) & 0x0F
     flat = np.append(flat, np.zeros(len(flat) % 2, np.uint8))
     return (flat[0::2] | (flat[1::2] << 4)).tobytes()
-
-
-def _constant(operation: Operation, model: IntegerModel) -> np.ndarray | None:
-    """The constant second input of an operation without weights."""
-    if operation.kind == "MAXIMUM":
-        return np.full((1,) * (1 + len(model.tensors[operation.output].shape)), operation.options["code"], np.int8)
-    if operation.kind == "PAD":
-        return np.array([(0, 0), *operation.options["paddings"]], np.int32)
-    if operation.kind in ("MEAN", "REDUCE_MAX"):
-        return np.array([1, 2], np.int32)
-    if operation.kind == "RESHAPE":
-        return np.array([1, *model.tensors[operation.output].shape], np.int32)
-    return None
-
-
-def builtin_options(operation: Operation, model: IntegerModel):
-    """The options of one operation of the integer model, as the schema's object; None where it has none."""
-    if operation.kind in ("MEAN", "REDUCE_MAX"):
-        return _reducer(keep_dims=len(model.tensors[operation.output].shape) == 3)
-    build = {
-        "CONV_2D": _conv,
-        "DEPTHWISE_CONV_2D": _conv,
-        "FULLY_CONNECTED": _dense,
-        "ADD": _add,
-        "MAX_POOL_2D": _pool,
-        "AVERAGE_POOL_2D": _pool,
-        "CONCATENATION": _concatenation,
-    }.get(operation.kind)
-    return build(operation) if build else None
-
-
-def _conv(operation: Operation):
-    depthwise = operation.kind == "DEPTHWISE_CONV_2D"
-    options = schema.DepthwiseConv2DOptionsT() if depthwise else schema.Conv2DOptionsT()
-    if depthwise:
-        options.depthMultiplier = operation.options["depth_multiplier"]
-    _window(options, operation)
-    options.dilationHFactor, options.dilationWFactor = operation.options.get("dilation", (1, 1))
-    return _activated(options, operation)
-
-
-def _pool(operation: Operation):
-    options = schema.Pool2DOptionsT()
-    _window(options, operation)
-    options.filterHeight, options.filterWidth = operation.options["size"]
-    return options
-
-
-def _window(options, operation: Operation) -> None:
-    options.padding = getattr(schema.Padding, operation.options["padding"].upper())
-    options.strideH, options.strideW = operation.options["strides"]
-
-
-def _dense(operation: Operation):
-    return _activated(schema.FullyConnectedOptionsT(), operation)
-
-
-def _add(operation: Operation):
-    options = schema.AddOptionsT()
-    options.potScaleInt16 = False
-    return _activated(options, operation)
-
-
-def _activated(options, operation: Operation):
-    activation = operation.options.get("activation", "NONE")
-    options.fusedActivationFunction = getattr(schema.ActivationFunctionType, activation)
-    return options
-
-
-def _concatenation(operation: Operation):
-    options = schema.ConcatenationOptionsT()
-    options.axis = operation.options["axis"]
-    return options
-
-
-def _reducer(keep_dims: bool):
-    options = schema.ReducerOptionsT()
-    options.keepDims = keep_dims
-    return options

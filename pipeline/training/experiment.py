@@ -24,12 +24,15 @@ from pipeline.runs.names import BEST_WEIGHTS, DATA, LOG, REPORT, RESOLVED, SCORE
 from pipeline.runs.progress import make_progress, warn
 from pipeline.runs.sampling import stream
 from pipeline.runs.stopping import StopFlag
-from pipeline.tflite.convert import convert
+from pipeline.tflite.convert import checked_finals, convert
+from pipeline.tflite.described_inputs import Input
 from pipeline.tflite.golden_vectors import golden_vectors
-from pipeline.tflite.ship import Destination, Shipment, facts_of, mismatches, publish
+from pipeline.tflite.names import IMAGE
+from pipeline.tflite.ship import Destination, Shipment, mismatches, publish
 from pipeline.tflite.verify import verify
 from pipeline.training.data import TrainingData
 from pipeline.training.loop import PrepareEvaluation, Recipe, own_forward, train
+from pipeline.training.own_network import check_same_network
 from pipeline.training.replicas import OneReplica, make_replicas
 from pipeline.training.selection import scores
 from pipeline.training.tasks import Task
@@ -84,6 +87,7 @@ def run_training(
     task = workload.task(data)
     with surroundings.replicas.network_scope():
         model = build_model(experiment, workload, data, training.seed)
+    check_same_network(experiment.model, model, run_folder)
     recipe = Recipe(experiment.train, experiment.methods, training.seed, workload.augmentation())
     title = f"{experiment.name} {training.title}"
     evaluation = device_evaluation(model, experiment.convert.weight_storage)
@@ -97,9 +101,7 @@ def run_training(
     converted = convert(exported, folder, experiment.convert, f"{experiment.name}, {training.title}")
     stop.check()
     images, labels = verified_examples(data, experiment.verify.examples)
-    report = verify(exported, converted, images, labels, experiment.verify, task)
-    files = {path.name: facts_of(path) for path in converted.files.values()}
-    write_json(folder / VERIFICATION, {**report, "files": files})
+    write_json(folder / VERIFICATION, verify(exported, converted, images, labels, experiment.verify, task))
 
 
 def build_model(experiment: Experiment, workload: Workload, data: TrainingData, seed: int) -> tf_keras.Model:
@@ -109,6 +111,8 @@ def build_model(experiment: Experiment, workload: Workload, data: TrainingData, 
     model = workload.network(tuple(data.train_images.shape[1:]), seed, momentum, **options)
     for method in experiment.methods:
         model = method.wrap(model)
+    if experiment.convert.outputs == "probabilities":
+        checked_finals(model)  # an error before the training rather than after it
     if recipe_of(model) and not experiment.convert.per_channel_dense:
         use_per_tensor_dense(model)
     return model
@@ -181,6 +185,7 @@ def load_trained(folder: Path, terminal: TextIO = sys.stderr) -> Trained:
     workload = load_workload(experiment, terminal)
     data = workload.training_data(training)
     model = build_model(experiment, workload, data, training.seed)
+    check_same_network(experiment.model, model, folder.resolve().parent)
     model.load_weights(folder / BEST_WEIGHTS)
     return Trained(experiment, workload, training, data, workload.task(data), model)
 
@@ -208,7 +213,7 @@ def _ship(experiment: Experiment, workload: Workload, folder: Path, destination:
             f"the verified files are in {best.folder(folder)}, and --ship-anyway ships them"
         )
     other = destination.other()
-    golden = golden_vectors(verified_files(best.folder(folder)), workload.image_shape())
+    golden = golden_vectors(verified_files(best.folder(folder)), _inputs(workload))
     publish(best.folder(folder), target, _shipment(experiment, workload, best, destination.config_hash), golden)
     for finding in useless or ():
         warn(f"{target}: shipped a network that is NO BETTER THAN CHANCE: {finding}", folder / LOG, terminal)
@@ -216,12 +221,17 @@ def _ship(experiment: Experiment, workload: Workload, folder: Path, destination:
         warn(f"{target}: replaced the files of configuration {other.get('config_hash')}", folder / LOG, terminal)
 
 
+def _inputs(workload: Workload) -> tuple[Input]:
+    """The images that the files take."""
+    return (Input(IMAGE, workload.image_shape()),)
+
+
 def _shipment(experiment: Experiment, workload: Workload, training: Training, config_hash: str) -> Shipment:
     return Shipment(
         name=experiment.name,
         task=workload.task_name,
         labels=workload.labels(),
-        image_shape=workload.image_shape(),
+        inputs=_inputs(workload),
         crop=workload.crop(),
         metric=workload.metric_name,
         validation_metric=workload.validation_metric,
@@ -234,4 +244,5 @@ def _shipment(experiment: Experiment, workload: Workload, training: Training, co
         seed=training.seed,
         fold=training.fold,
         config_hash=config_hash,
+        outputs=experiment.convert.outputs,
     )

@@ -19,12 +19,14 @@ from pipeline.data.splits import training_subset
 from pipeline.errors import UserError
 from pipeline.faces.crop import CropRecipe
 from pipeline.models.au_network import au_network
-from pipeline.models.encoders import check_weights
+from pipeline.models.encoders import COLOURS, check_weights
+from pipeline.models.settings import KerasNetwork
 from pipeline.runs.files import write_npz
 from pipeline.runs.folder import Training, trainings_of
 from pipeline.runs.names import NOISE
 from pipeline.training.data import TrainingData, evenly_spaced
 from pipeline.training.multilabel import Multilabel, multilabel_task
+from pipeline.training.own_network import Needs, check_own_network, own_network
 
 SPLIT_SEED = 1  # all seeds of an experiment have the same validation subjects
 
@@ -58,7 +60,12 @@ class Faces:
         data, model = experiment.data, experiment.model
         if not data.rendered:  # missing data is reported first
             find_layout(bp4d_root(data))
-        check_weights(model.encoder, model.weights, data.image_size, model.alpha)
+        if isinstance(model, KerasNetwork):
+            channels = 1 if data.grey else COLOURS
+            shape = (data.image_size, data.image_size, channels)
+            check_own_network(model, Needs(shape, data.au_names, cls.task_name))
+        else:
+            check_weights(model.encoder, model.weights, data.image_size, model.alpha)
         faces = load_aus(data, terminal)
         if data.rendered:
             faces = replace(faces, labels=faces.clean_labels)
@@ -117,7 +124,10 @@ class Faces:
         return FaceAugmentation(**section.model_dump()) if section else None
 
     def network(self, image_shape: tuple[int, ...], seed: int, momentum: float, **options) -> tf_keras.Model:
-        """The encoder and heads of config section model."""
+        """The network of config section model."""
+        if isinstance(self.experiment.model, KerasNetwork):
+            needs = Needs(image_shape, self.labels(), self.task_name)
+            return own_network(self.experiment.model, needs, seed, momentum, **options)
         section = self.experiment.model.model_dump(exclude={"name"})
         names = self.faces.au_names
         return au_network(image_shape, names, **section, seed=seed, batch_norm_momentum=momentum, **options)

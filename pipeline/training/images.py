@@ -13,10 +13,12 @@ from pipeline.data.label_noise import corrupt
 from pipeline.data.settings import ImageData
 from pipeline.data.splits import validation_split
 from pipeline.models.resnet import resnet
+from pipeline.models.settings import KerasNetwork
 from pipeline.runs.files import write_npz
 from pipeline.runs.folder import Training, trainings_of
 from pipeline.runs.names import NOISE
 from pipeline.training.data import TrainingData
+from pipeline.training.own_network import Needs, own_network
 from pipeline.training.tasks import Multiclass, Task
 
 
@@ -70,8 +72,10 @@ class Images:
         return PadCrop() if self.experiment.data.augment else None
 
     def network(self, image_shape: tuple[int, ...], seed: int, momentum: float, **options) -> tf_keras.Model:
-        """The residual network of config section model."""
+        """The network of config section model."""
         section = self.experiment.model
+        if isinstance(section, KerasNetwork):
+            return own_network(section, Needs(image_shape, self.labels(), self.task_name), seed, momentum, **options)
         arguments = (image_shape, len(self.labels()), section.depth, section.width, section.shortcut)
         return resnet(*arguments, seed=seed, batch_norm_momentum=momentum, **options)
 

@@ -3,7 +3,7 @@
 Moving averages lag behind the weights, by method-dependent amounts that would distort a comparison of methods.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import islice
 
@@ -13,6 +13,7 @@ import tf_keras
 
 from pipeline.data.batches import training_batches
 from pipeline.models.inference import pixels
+from pipeline.models.inputs import Batch
 from pipeline.models.layers import dropout_layers
 from pipeline.quantization.quantizers import RANGE_NAME
 
@@ -39,21 +40,26 @@ def reestimate(model: tf_keras.Model, batches: Iterable[np.ndarray]) -> None:
     Statistics(model).reestimate(batches)
 
 
+def unchanged(batch):
+    """Of a batch that is the network's input already."""
+    return batch
+
+
 class Statistics:
     """The statistics of one model: batch norm's moving mean and variance, and the quantizers' activation ranges.
 
     The statistics of a batch are read without changing a layer: with the moving average at 0, one forward pass in
     training mode leaves `(1 - momentum) * statistic` in it, and in an activation range the range itself. Dropout is
-    off during this pass.
+    off during this pass. `prepare` makes the network's input of a batch: by default of uint8 images (B, H, W, C).
     """
 
-    def __init__(self, model: tf_keras.Model):
-        self.model = model
+    def __init__(self, model: tf_keras.Model, prepare: Callable = pixels):
+        self.model, self._prepare = model, prepare
         self._shares = _shares(model)
         self._measure = tf.function(self._traced, autograph=False, reduce_retracing=True)
 
-    def reestimate(self, batches: Iterable[np.ndarray]) -> None:
-        """Set every statistic to its average over `batches` of uint8 images (B, H, W, C); nothing else changes."""
+    def reestimate(self, batches: Iterable[Batch]) -> None:
+        """Set every statistic to its average over `batches`; nothing else changes."""
         kept = _values(self.model)
         averages = self._averages(batches)
         _assign(self.model, kept)
@@ -61,7 +67,7 @@ class Statistics:
             variable.assign(average)
 
     @contextmanager
-    def reestimated(self, batches: Iterable[np.ndarray]) -> Iterator[None]:
+    def reestimated(self, batches: Iterable[Batch]) -> Iterator[None]:
         """Re-estimate the statistics in the block and restore them after it."""
         kept = _values(self.model)
         try:
@@ -70,29 +76,30 @@ class Statistics:
         finally:
             _assign(self.model, kept)
 
-    def _averages(self, batches: Iterable[np.ndarray]) -> list[np.ndarray]:
+    def _averages(self, batches: Iterable[Batch]) -> list[np.ndarray]:
         sums, count = [0.0] * len(self._shares), 0
         with _without_dropout(self.model):
-            for images in batches:
-                measured = self._measure(images)
+            for batch in batches:
+                measured = self._measure(batch)
                 sums = [total + value.numpy().astype(np.float64) for total, value in zip(sums, measured, strict=True)]
                 count += 1
         if not count:
             raise ValueError("statistics need at least one batch")
         return [total / count for total in sums]
 
-    def _traced(self, images: tf.Tensor) -> list[tf.Tensor]:
+    def _traced(self, batch: tf.Tensor) -> list[tf.Tensor]:
         for variable, _ in self._shares:
             variable.assign(tf.zeros_like(variable))
-        self.model(pixels(images), training=True)
+        self.model(self._prepare(batch), training=True)
         return [variable / share for variable, share in self._shares]
 
 
 def _shares(model: tf_keras.Model) -> list[tuple[tf.Variable, float]]:
-    """Every statistic, and the share of it that one training step adds to an average of 0."""
+    """Every statistic that training changes, and the share of it that one step adds to an average of 0."""
     found = {}
     for layer in model.submodules:
-        if hasattr(layer, "moving_mean") and hasattr(layer, "moving_variance"):
+        has_both = hasattr(layer, "moving_mean") and hasattr(layer, "moving_variance")
+        if has_both and getattr(layer, "batch_norm", layer).trainable:  # a frozen one keeps its statistics
             for variable in (layer.moving_mean, layer.moving_variance):
                 found[variable.ref()] = (variable, 1 - layer.momentum)
     for variable in model.non_trainable_variables:
@@ -112,12 +119,27 @@ def _assign(model: tf_keras.Model, values: list[np.ndarray]) -> None:
 
 @contextmanager
 def _without_dropout(model: tf_keras.Model) -> Iterator[None]:
-    """Disable dropout in graphs that are traced inside the block."""
+    """Disable dropout, noise and augmentation, the project's and Keras's, in graphs that are traced inside the block."""
     enabled = [(layer, layer.enabled) for layer in dropout_layers(model)]
+    random = [layer for layer in model.submodules if isinstance(layer, tf_keras.__internal__.layers.BaseRandomLayer)]
     try:
         for layer, _ in enabled:
             layer.enabled = False
+        for layer in random:
+            layer.call = _in_inference(layer.call)
         yield
     finally:
         for layer, before in enabled:
             layer.enabled = before
+        for layer in random:
+            del layer.call  # shows the method of the class again
+
+
+def _in_inference(call: Callable) -> Callable:
+    """A layer's `call` that never sees training mode."""
+
+    @tf.autograph.experimental.do_not_convert
+    def without_training(inputs, training=None):
+        return call(inputs, training=False)
+
+    return without_training

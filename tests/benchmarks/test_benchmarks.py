@@ -28,7 +28,7 @@ def test_training_step(tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatc
     path = tmp_path / "result.json"
     training_step.main(f"--rounds 1 --steps 1 --depth 8 --width 2 --output {path}".split())
     result = read(path)
-    command = "python -m benchmarks.training_step --rounds 1 --steps 1 --depth 8 --width 2"
+    command = "python -m benchmarks.training_step --network resnet --rounds 1 --steps 1 --depth 8 --width 2"
     assert result["machine"]["command"] == command
     assert set(result["networks"]) == set(training_step.VARIANTS)
     for row in result["networks"].values():

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from pipeline.config import SCHEMA_FILE, Experiment, config_hash, json_schema, load_config, schema_text, to_yaml
 from pipeline.config.schema import Train
 from pipeline.data.settings import DATA_SETS
+from pipeline.errors import UserError
 from pipeline.methods import METHODS
 from tests.config.config_samples import MINIMAL, load_text
 
@@ -98,6 +99,17 @@ def test_the_hash_of_a_configuration_with_every_method_never_changes(tmp_path):
     assert config_hash(load_text(tmp_path, text)) == "ec3f4237"
     dumped = to_yaml(load_text(tmp_path, text))
     assert hashlib.sha256(dumped.encode()).hexdigest()[:8] == "28af7575"  # also the order of the fields
+
+
+def test_probabilities_change_the_hash_and_logits_do_not(tmp_path):
+    plain, logits, shares = (
+        load_text(tmp_path, MINIMAL, *overrides)
+        for overrides in ((), ("convert.outputs=logits",), ("convert.outputs=probabilities",))
+    )
+    assert config_hash(plain) == config_hash(logits) != config_hash(shares)
+    assert to_yaml(plain) == to_yaml(logits) and load_text(tmp_path, to_yaml(shares)) == shares
+    with pytest.raises(UserError, match=r"outputs.*Set io: float32"):
+        load_text(tmp_path, MINIMAL, "convert.outputs=probabilities", "convert.io=int8")
 
 
 @pytest.mark.parametrize("data_set", DATA_SETS.values(), ids=DATA_SETS)

@@ -10,7 +10,7 @@ import pytest
 from pipeline.detect import Detector
 from pipeline.detect.network import AuNetwork, load_shipped
 from pipeline.errors import UserError
-from pipeline.quantization.integer_model import IntegerModel, Operation, pixel_codes
+from pipeline.quantization.integer_model import IntegerModel, Operation
 from pipeline.tflite.litert import LiteRtModel
 from pipeline.tflite.write import write_tflite
 from tests.detect.detect_samples import MODEL, change, copied, write_model
@@ -28,7 +28,7 @@ def mean_network(float_io: bool) -> bytes:
     """A network whose logits are the means of the three colours, in sixteenths, shifted."""
     source, sink = tensor("in", (64, 64, 3), 1 / 255, -128), tensor("out", (3,), 1 / 16, 10)
     mean = Operation("MEAN", "mean", ("in",), "out", {"axes": (1, 2)})
-    return write_tflite(IntegerModel({"in": source, "out": sink}, [mean], "in", "out"), float_io, False, "test")
+    return write_tflite(IntegerModel({"in": source, "out": sink}, [mean], ("in",), ("out",)), float_io, False, "test")
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -49,7 +49,7 @@ def test_quantized_and_float_inputs(tmp_path: Path, float_io: bool):
              "scale": float(np.float32(1 / 255)), "zero_point": -128}  # fmt: skip
     network = AuNetwork(load_shipped(write_model(tmp_path, content, input=entry, **THREE)))
     for image in crops(3) // 4:
-        expected = np.rint((pixel_codes(image).astype(np.int64) + 128).mean((0, 1)) / 255 * 16) / 16
+        expected = np.rint(image.astype(np.int64).mean((0, 1)) / 255 * 16) / 16
         np.testing.assert_allclose(network.logits(image), expected, atol=1 / 16)
 
 
@@ -105,7 +105,7 @@ INPUT = json.loads((MODEL / "model.json").read_text())["input"]
     ({"crop": {"size": 64, "side": -1.0, "eye_line": 0.38, "grey": False}}, "side"),
     ({"thresholds": {"AU1": 0.5}}, "AU2"), ({"thresholds": None}, "damaged"), ({"labels": []}, "labels"),
     ({"labels": ["AU1", "AU1"]}, "labels"), ({"input": {**INPUT, "height_width_channels": [64, 64, 1]}}, "input"),
-    ({"files": []}, "not named"),
+    ({"files": []}, "not named"), ({"output": {"value": "probabilities in the order of labels"}}, "outputs: logits"),
 ])  # fmt: skip
 def test_sidecars_that_are_wrong(tmp_path: Path, changes: dict, word: str):
     assert_refused(change(copied(tmp_path), **changes), word)

@@ -159,12 +159,6 @@ def test_the_python_example_gives_a_verified_file(tmp_path: Path, monkeypatch: p
     assert names["report"]["code_mismatch"] == 0 and names["report"]["examples"] == len(images)
 
 
-def test_the_guide_for_own_networks_has_the_same_example():
-    (guide,) = blocks("python", (DOCS / "own_network.md").read_text(encoding="utf-8"))
-    (text,) = blocks("python")
-    assert re.sub(r" *#.*", "", guide) == re.sub(r" *#.*", "", text)
-
-
 @pytest.mark.parametrize("method", METHODS, ids=lambda method: method.__name__)
 def test_the_method_table_has_the_defaults(method: type):
     name = method.model_fields["name"].default

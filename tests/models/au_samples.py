@@ -35,5 +35,5 @@ def quantized_network(encoder: str = "small_resnet", quantization: dict | None =
 def exact_model(model: tf_keras.Model, count: int = 12) -> IntegerModel:
     """The integer model of a quantized one, after no code of any layer of the file or of the device network differed."""
     integer_model, logits = exact(model, images(count, seed=7, shape=model.input_shape[1:]))
-    assert np.ptp(logits, axis=0).max() > 5 * integer_model.tensors[integer_model.output].scale, "nothing is tested"
+    assert np.ptp(logits, axis=0).max() > 5 * integer_model.tensors[integer_model.outputs[0]].scale, "nothing is tested"
     return integer_model

@@ -6,7 +6,8 @@ import pytest
 from pipeline.quantization.device_network import DeviceNetwork
 from pipeline.quantization.folding import FoldedWeights
 from pipeline.quantization.integer_model import IntegerModel, Operation, Tensor, Weights
-from pipeline.quantization.integer_ops import EXACT_IN_FLOAT32, add_factors
+from pipeline.quantization.linear_ops import EXACT_IN_FLOAT32
+from pipeline.quantization.pair_ops import add_factors
 from tests.quantization.integer_samples import litert, single, tensor
 
 IDENTITY = {"strides": (1, 1), "padding": "valid"}
@@ -16,9 +17,9 @@ def check(model: IntegerModel, codes: np.ndarray) -> np.ndarray:
     """The output codes of our arithmetic, after comparing them with LiteRT's and with TensorFlow's version."""
     expected = model.run(codes)
     np.testing.assert_array_equal(expected, litert(model, codes))
-    output = model.tensors[model.output]
-    if model.tensors[model.input].zero_point == -128:
-        logits = DeviceNetwork(model).forward((codes.astype(np.int16) + 128).astype(np.uint8)).numpy()
+    output = model.tensors[model.outputs[0]]
+    if model.tensors[model.inputs[0]].zero_point == -128:
+        logits = DeviceNetwork(model).from_codes(codes).numpy()
         np.testing.assert_array_equal(np.rint(logits / output.scale) + output.zero_point, expected)
     return expected
 
@@ -79,7 +80,7 @@ def all_pairs(first: float, second: float, output: float) -> IntegerModel:
         tensors[name] = tensor(name, (256, 256, 1), scale, -128)
         weights = Weights(codes, np.float32([scale]), np.int32([0]), 8)
         operations.append(Operation("CONV_2D", name, ("x",), name, IDENTITY, weights))
-    return IntegerModel(tensors, [*operations, Operation("ADD", "op", ("a", "b"), "y", {})], "x", "y")
+    return IntegerModel(tensors, [*operations, Operation("ADD", "op", ("a", "b"), "y", {})], ("x",), ("y",))
 
 
 @pytest.mark.parametrize(("first", "second", "output"), [

@@ -58,7 +58,7 @@ def check_exact(model: tf_keras.Model, weight_storage: str = "narrow", count: in
     batch = images(count, seed=7)
     integer_model, logits = exact(model, batch, weight_storage)
     check_limits(integer_model)
-    check_keras(model, batch, logits, integer_model.tensors[integer_model.output].scale, weight_storage)
+    check_keras(model, batch, logits, integer_model.tensors[integer_model.outputs[0]].scale, weight_storage)
 
 
 def check_limits(model: IntegerModel) -> None:

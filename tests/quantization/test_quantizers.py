@@ -11,8 +11,8 @@ from pipeline.quantization.quantizers import (
     RANGE_NAME,
     ActivationQuantizer,
     CopyQuantizer,
+    InputQuantizer,
     KernelQuantizer,
-    PixelQuantizer,
     PoolQuantizer,
 )
 
@@ -159,7 +159,7 @@ def test_a_quantizer_that_is_off_is_the_identity(training: bool):
 @pytest.mark.parametrize("quantizer", [
     KernelQuantizer(2), KernelQuantizer(4, per_channel=False), ActivationQuantizer(2, True),
     ActivationQuantizer(4, False), ActivationQuantizer(4, False, True), CopyQuantizer(4, True),
-    ActivationQuantizer(8, True, in_training=False), PixelQuantizer(),
+    ActivationQuantizer(8, True, in_training=False), InputQuantizer(-5, 100),
 ])  # fmt: skip
 def test_the_gradient_is_the_identity_everywhere(quantizer):
     x = tf.Variable(np.append(kernel(30).ravel(), [0, 5, -5, 100]).astype(np.float32).reshape(-1, 1))
@@ -171,7 +171,7 @@ def test_the_gradient_is_the_identity_everywhere(quantizer):
 
 def test_pixels_are_on_their_grid_already():
     x = np.arange(256, dtype=np.float32) / 255
-    np.testing.assert_allclose(Host(PixelQuantizer()).run(x, False), x, atol=1e-7)
+    np.testing.assert_allclose(Host(InputQuantizer()).run(x, False), x, atol=1e-7)
 
 
 @pytest.mark.parametrize("factor", [1, 14, 64, 127, 128, 200])
@@ -203,7 +203,7 @@ def test_a_padded_average_rounds_as_average_pool_does(signed: bool, unsigned_ran
 
 @pytest.mark.parametrize("quantizer", [
     KernelQuantizer(3, per_channel=False, depthwise=True), ActivationQuantizer(5, False, True, False, 0.7),
-    CopyQuantizer(4, True), PoolQuantizer(8, True), PixelQuantizer(),
+    CopyQuantizer(4, True), PoolQuantizer(8, True), InputQuantizer(-1.5, 2.0, "picture"),
 ])  # fmt: skip
 def test_quantizers_can_be_written_down_and_read_again(quantizer):
     with quantize_scope():

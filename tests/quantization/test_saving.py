@@ -17,7 +17,8 @@ from pipeline.quantization.model_access import (
     settings_of,
     variables_by_layer,
 )
-from pipeline.quantization.scheme import load_quantized, quantize, use_per_tensor_dense
+from pipeline.quantization.saving import load
+from pipeline.quantization.scheme import quantize, use_per_tensor_dense
 from pipeline.tflite.write import write_tflite
 from tests.quantization.quantization_samples import (
     CLASSES,
@@ -70,7 +71,7 @@ def test_a_saved_model_is_the_same_after_loading(tmp_path, sample: str, ending: 
     model = SAMPLES[sample]()
     train(model, 1)
     model.save(tmp_path / f"model{ending}")
-    again = load_quantized(tmp_path / f"model{ending}")
+    again = load(tmp_path / f"model{ending}")
     batch = pixels(images(8, seed=5))
     np.testing.assert_array_equal(model(batch, training=False), again(batch, training=False))
     assert settings_of(again) == settings_of(model)
@@ -110,7 +111,7 @@ def test_one_scale_per_dense_kernel_is_saved(tmp_path):
     model = small_resnet()
     use_per_tensor_dense(model)
     model.save(tmp_path / "model.keras")
-    again = load_quantized(tmp_path / "model.keras")
+    again = load(tmp_path / "model.keras")
     assert not kernel_quantizers(again)["logits"].per_channel
     assert file_of(again) == file_of(model)
 
@@ -166,11 +167,11 @@ def test_files_that_hold_no_model(tmp_path, name: str, content: bytes | None, me
     if content:
         (tmp_path / name).write_bytes(content)
     with pytest.raises(UserError, match=message):
-        load_quantized(tmp_path / name)
+        load(tmp_path / name)
 
 
 @pytest.mark.parametrize("ending", FORMATS)
 def test_a_float_model_is_refused(tmp_path, ending: str):
     network(residual).save(tmp_path / f"model{ending}")
     with pytest.raises(UserError, match="holds a float model"):
-        load_quantized(tmp_path / f"model{ending}")
+        load(tmp_path / f"model{ending}")

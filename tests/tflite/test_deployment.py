@@ -4,12 +4,13 @@ from dataclasses import replace
 
 import numpy as np
 
+from pipeline.tflite.described_inputs import Input
 from pipeline.tflite.ship import Shipment, model_card, sidecar
 from pipeline.training.data import TrainingData
 from pipeline.training.experiment import verified_examples
 
 SHIPMENT = Shipment(
-    name="faces", task="multilabel", labels=("AU1", "AU45"), image_shape=(64, 64, 3), crop={"size": 64, "side": 3.2},
+    name="faces", task="multilabel", labels=("AU1", "AU45"), inputs=(Input("image", (64, 64, 3)),), crop={"size": 64, "side": 3.2},
     metric="mean F1", validation_metric="val_f1", data="synthetic_faces",
     data_license="CC0", data_limits="rendered faces", noise={"kind": "annotators", "strength": 0.5},
     methods=[{"name": "quantization", "weight_bits": 4}], io="float32", seed=2, fold=3, config_hash="0123abcd",

@@ -11,10 +11,12 @@ import numpy as np
 import pytest
 
 from pipeline.runs.files import read_json
+from pipeline.tflite.described_inputs import Input
 from pipeline.tflite.golden_vectors import COUNT, golden_images, golden_vectors, output_grid
 from tests.detect.test_model import mean_network
 
 FOLDER = Path(__file__).resolve().parents[2] / "tflite_out" / "synthetic_faces"
+INPUTS = [Input("image", (64, 64, 3))]
 CHECKER = FOLDER.parent / "check_golden.py"
 
 
@@ -29,7 +31,7 @@ def copy(tmp_path: Path) -> Path:
 
 def test_the_shipped_vectors_are_what_is_written_today():
     contents = {path.name: path.read_bytes() for path in FOLDER.glob("model_*.tflite")}
-    found = golden_vectors(contents, (64, 64, 3))
+    found = golden_vectors(contents, INPUTS)
     shipped = read_json(FOLDER / "golden_vectors.json")
     for name, expected in shipped["files"].items():
         np.testing.assert_allclose(found["files"][name].pop("outputs"), expected.pop("outputs"), rtol=0, atol=1e-4)
@@ -106,7 +108,7 @@ def test_a_folder_without_golden_vectors(tmp_path: Path):
 
 @pytest.mark.parametrize("float_io", [True, False])
 def test_outputs_are_in_the_files_own_type(float_io: bool):
-    facts = golden_vectors({"model_int8.tflite": mean_network(float_io)}, (64, 64, 3))["files"]["model_int8.tflite"]
+    facts = golden_vectors({"model_int8.tflite": mean_network(float_io)}, INPUTS)["files"]["model_int8.tflite"]
     outputs = np.array(facts["outputs"])
     codes = outputs / facts["scale"] + facts["zero_point"] if float_io else outputs
     expected = {"type": "float32" if float_io else "int8", "scale": 1 / 16, "zero_point": 10}

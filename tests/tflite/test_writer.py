@@ -5,9 +5,11 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
 
-from pipeline.quantization.integer_model import IntegerModel, pixel_codes
+from pipeline.quantization.feed import codes_of
+from pipeline.quantization.integer_model import IntegerModel
 from pipeline.quantization.lowering import lower
 from pipeline.tflite.litert import LiteRtModel
+from pipeline.tflite.packing import in_packed_file
 from pipeline.tflite.write import with_outputs, write_tflite
 from tests.quantization.quantization_samples import CLASSES, SHAPE, images, inverted, quantized, small_resnet
 
@@ -54,7 +56,7 @@ def test_float_and_integer_ends_give_the_same_logits(model: IntegerModel):
     files = [write_tflite(model, float_io, False, "test") for float_io in (True, False)]
     as_float, as_integer = (LiteRtModel(content) for content in files)
     np.testing.assert_array_equal(as_float.logits(batch), as_integer.logits(batch))
-    np.testing.assert_array_equal(as_integer.run(batch)[0], model.run(pixel_codes(batch)))
+    np.testing.assert_array_equal(as_integer.run(batch)[0], model.run(model.codes(batch)))
     assert as_integer.run(batch)[0].dtype == np.int8 and as_float.run(batch)[0].dtype == np.float32
     added = {schema.BuiltinOperator.QUANTIZE, schema.BuiltinOperator.DEQUANTIZE}
     assert len(kinds(files[0])) == len(kinds(files[1])) + 2 and added & {*kinds(files[0])} == added
@@ -64,7 +66,9 @@ def test_int8_input_takes_every_pixel_value(model: IntegerModel):
     source = Interpreter(model_content=write_tflite(model, False, False, "test")).get_input_details()[0]
     scale, zero_point = source["quantization"]
     every = np.arange(256, dtype=np.uint8)
-    np.testing.assert_allclose((pixel_codes(every).astype(np.float32) - zero_point) * scale, every / 255, atol=1e-7)
+    np.testing.assert_allclose(
+        (codes_of(every, scale, zero_point).astype(np.float32) - zero_point) * scale, every / 255, atol=1e-7
+    )
 
 
 def nibbles(content: bytes, count: int) -> np.ndarray:
@@ -86,7 +90,7 @@ def test_packed_weights_are_the_same_codes(name: str, request):
         if operation.weights is not None:
             tensor, codes = tensors[f"{operation.name}/kernel"], operation.weights.codes
             content = bytes(file.buffers[tensor.buffer].data)
-            assert list(tensor.shape) == list(codes.shape)
+            assert list(tensor.shape) == list(in_packed_file(operation, model).weights.codes.shape)
             if operation.weights.bits > 4:
                 assert tensor.type == schema.TensorType.INT8 and content == codes.tobytes()
             else:
@@ -124,6 +128,6 @@ def test_with_outputs_shows_the_inside(model: IntegerModel):
     inside = LiteRtModel(with_outputs(content, names))
     assert [detail["name"] for detail in inside.outputs] == names
     batch = images(3)
-    trace = {operation.output: codes for operation, codes in model.trace(pixel_codes(batch))}
+    trace = {operation.output: codes for operation, codes in model.trace(model.codes(batch))}
     for name, codes in zip(names, inside.run(batch), strict=True):
         np.testing.assert_array_equal(codes, trace[name])

@@ -6,7 +6,6 @@ from ai_edge_litert import schema_py_generated as schema
 from pipeline.quantization.integer_model import IntegerModel, Operation
 from pipeline.quantization.integer_ops import reduced_axes
 from pipeline.quantization.moving_ops import slice_ends
-from pipeline.tflite.activation_options import ACTIVATION_OPTIONS
 from pipeline.tflite.versions import keeps_axes
 
 REDUCTIONS = {"MEAN", "REDUCE_MAX"}
@@ -68,7 +67,8 @@ def builtin_options(operation: Operation, model: IntegerModel):
         "MAX_POOL_2D": _pool,
         "AVERAGE_POOL_2D": _pool,
         "CONCATENATION": _concatenation,
-        **ACTIVATION_OPTIONS,
+        "GELU": _gelu,
+        "LEAKY_RELU": _leaky_relu,
     }.get(operation.kind)
     return build(operation) if build else None
 
@@ -130,6 +130,18 @@ def _subtract(operation: Operation):
 
 def _multiply(operation: Operation):
     return _activated(schema.MulOptionsT(), operation)
+
+
+def _gelu(operation: Operation):
+    options = schema.GeluOptionsT()
+    options.approximate = operation.options["approximate"]
+    return options
+
+
+def _leaky_relu(operation: Operation):
+    options = schema.LeakyReluOptionsT()
+    options.alpha = operation.options["alpha"]
+    return options
 
 
 def _resize(operation: Operation):

@@ -1,7 +1,6 @@
 """The version of every TFLite operator that the writer uses; a runtime refuses a file with a version it does not know."""
 
 from pipeline.quantization.integer_model import IntegerModel, Operation
-from pipeline.tflite.activation_options import ACTIVATION_VERSIONS
 
 VERSIONS = {
     "CONV_2D": 3,
@@ -27,7 +26,11 @@ VERSIONS = {
     "STRIDED_SLICE": 2,
     "RESIZE_NEAREST_NEIGHBOR": 3,
     "RESIZE_BILINEAR": 3,
-    **ACTIVATION_VERSIONS,
+    "LOGISTIC": 2,
+    "TANH": 2,
+    "ELU": 1,
+    "GELU": 2,
+    "LEAKY_RELU": 2,
 }
 INT4_VERSIONS = {"CONV_2D": 7, "DEPTHWISE_CONV_2D": 7, "FULLY_CONNECTED": 7}  # with an INT4 kernel
 FLOAT_VERSION = 1  # of SOFTMAX and LOGISTIC of floats
